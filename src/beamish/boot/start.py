@@ -1,0 +1,95 @@
+"""Starting a node: name, sockets, port mapper, services, in an order in which nothing is announced before it works."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import socket
+from collections.abc import Iterable
+
+from beamish.dist.listener import find_port, open_listeners
+from beamish.dist.net_kernel import NetKernel, Options
+from beamish.epmd import client as epmd
+from beamish.epmd.start import ensure_epmd
+from beamish.io.group_leader import start_user
+from beamish.names.server import start_global
+from beamish.node.cookie import find_cookie
+from beamish.node.host import addresses, full_hostname, is_loopback, listen_addresses, short_hostname
+from beamish.node.names import complete, split
+from beamish.node.runtime import Runtime
+from beamish.rpc import start_services
+from beamish.term import Atom, atom
+
+log = logging.getLogger("beamish.node")
+
+
+async def start_local(*, exports: Iterable[str] | None = None) -> Runtime:
+    """A node without a name: processes and services, no distribution."""
+    runtime = Runtime()
+    await start_user(runtime)
+    await start_services(runtime, exports=exports)
+    return runtime
+
+
+async def start_node(
+    name: str,
+    *,
+    long: bool | None = None,
+    cookie: str | None = None,
+    hidden: bool = False,
+    port_range: tuple[int, int] = (0, 0),
+    connect_all: bool = True,
+    auto_connect: bool = True,
+    net_ticktime: float = 60.0,
+    epmd_port: int | None = None,
+    exports: Iterable[str] | None = None,
+    allowed: Iterable[Atom | str] | None = None,
+) -> Runtime:
+    """Start a distributed node on the running loop.
+
+    name: ``barry``, ``barry@host`` or ``barry@host.domain``; long: whether it is a long name (None: judged by its host part).
+    cookie: None reads the environment or ~/.erlang.cookie. port_range: distribution ports, (0, 0) for any.
+    net_ticktime: seconds. exports: modules that peers may call, None for all. allowed: the only nodes let in, None for all.
+    Raises NodeError (EpmdError) with what to do about it.
+    """
+    if long is None:
+        long = "." in name.partition("@")[2] or ":" in name.partition("@")[2]
+    full = complete(name, long=long, hostname=full_hostname() if long else short_hostname())
+    alive, host = split(full)
+    cookie = find_cookie() if cookie is None else cookie
+    loop = asyncio.get_running_loop()
+    where = [address for address in listen_addresses(host) if ":" not in address] or addresses(host)
+    listeners = open_listeners(where, port_range)
+    try:
+        await ensure_epmd(host, epmd_port=epmd_port)
+        port: int = listeners[0].getsockname()[1]
+        registration = await epmd.register(alive, port, hidden=hidden, epmd_port=epmd_port)
+    except BaseException:
+        _close(listeners)
+        raise
+    runtime = Runtime(full, registration.creation, loop)
+    options = Options(
+        cookie, hidden=hidden, ticktime=net_ticktime, auto_connect=auto_connect,
+        allowed=None if allowed is None else frozenset(atom(str(node)) for node in allowed),
+    )  # fmt: skip
+    net = NetKernel(runtime, options, functools.partial(find_port, epmd_port=epmd_port))
+
+    async def give_name_back() -> None:
+        registration.close()
+        await registration.wait_closed()
+
+    runtime.stopping.append(give_name_back)
+    await start_user(runtime)
+    await start_services(runtime, exports=exports)
+    await start_global(runtime, connect_all=connect_all and not hidden)
+    net.accept(listeners)
+    log.info("node %s listens on %s port %d", full, ", ".join(where), port)
+    if not is_loopback(host):
+        log.warning("node %s is reachable from other machines and does not use TLS: keep port %d behind a firewall", full, port)
+    return runtime
+
+
+def _close(listeners: list[socket.socket]) -> None:
+    for sock in listeners:
+        sock.close()

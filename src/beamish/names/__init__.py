@@ -1,0 +1,1 @@
+"""Global names and locks: Erlang's `global`, and the full mesh that it keeps."""

@@ -1,0 +1,83 @@
+"""A route that does not lead anywhere yet: it keeps signals, in order, until the connection is up or has failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beamish.errors import ConnectionBusy
+from beamish.process import Route
+from beamish.process._core import Scheduler
+from beamish.process._signals import route_lost
+from beamish.term import Atom, Pid, Ref, atom
+
+MAX_WAITING_SIGNALS = 100_000
+
+
+class PendingRoute(Route):
+    """Signals for a node that is being connected."""
+
+    def __init__(self, node: Atom) -> None:
+        super().__init__(node)
+        self.waiting: list[tuple[str, tuple[Any, ...]]] = []
+
+    def _keep(self, verb: str, *args: Any) -> None:
+        if len(self.waiting) >= MAX_WAITING_SIGNALS:
+            raise ConnectionBusy(
+                f"{len(self.waiting)} signals already wait for the connection to {self.node}; "
+                "await Node.connect() before sending in bulk"
+            )
+        self.waiting.append((verb, args))
+
+    def send(self, sender: Pid | None, to: Any, message: Any) -> None:
+        self._keep("send", sender, to, message)
+
+    def link(self, local: Pid, remote: Pid) -> None:
+        self._keep("link", local, remote)
+
+    def unlink(self, local: Pid, remote: Pid, id: int) -> None:
+        self._keep("unlink", local, remote, id)
+
+    def unlink_ack(self, local: Pid, remote: Pid, id: int) -> None:
+        self._keep("unlink_ack", local, remote, id)
+
+    def exit_linked(self, local: Pid, remote: Pid, reason: Any) -> None:
+        self._keep("exit_linked", local, remote, reason)
+
+    def exit_signal(self, local: Pid, remote: Pid, reason: Any) -> None:
+        self._keep("exit_signal", local, remote, reason)
+
+    def monitor(self, local: Pid, target: Any, ref: Ref) -> None:
+        self._keep("monitor", local, target, ref)
+
+    def demonitor(self, local: Pid, target: Any, ref: Ref) -> None:
+        self._keep("demonitor", local, target, ref)
+
+    def monitor_down(self, target: Any, remote: Pid, ref: Ref, reason: Any) -> None:
+        self._keep("monitor_down", target, remote, ref, reason)
+
+    def spawn_request(self, ref: Ref, local: Pid, leader: Pid, mfa: tuple[Any, ...], args: list[Any], opts: list[Any]) -> None:
+        self._keep("spawn_request", ref, local, leader, mfa, args, opts)
+
+    def spawn_reply(self, ref: Ref, remote: Pid, flags: int, pid_or_reason: Any) -> None:
+        self._keep("spawn_reply", ref, remote, flags, pid_or_reason)
+
+    def group_leader(self, leader: Pid, remote: Pid) -> None:
+        self._keep("group_leader", leader, remote)
+
+    def flush_into(self, route: Route) -> None:
+        """The connection is up: everything goes out in the order in which it came."""
+        for table in ("out_monitors", "in_monitors", "requests"):
+            getattr(route, table).update(getattr(self, table))
+        for remote, locals_ in self.links.items():
+            route.links.setdefault(remote, set()).update(locals_)
+        waiting, self.waiting = self.waiting, []
+        for verb, args in waiting:
+            getattr(route, verb)(*args)
+
+
+def fail_route(home: Scheduler, route: Route) -> None:
+    """`noconnection` for everything that hung on this route: links, monitors, spawn requests."""
+    requests, route.requests = route.requests, {}
+    for ref, (local, *_) in requests.items():
+        home.deliver_pid(local, (atom.spawn_reply, ref, atom.error, atom.noconnection))
+    route_lost(home, route)

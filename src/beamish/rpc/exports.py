@@ -1,0 +1,232 @@
+"""What other nodes may call here, and how a name becomes a function (design, D4).
+
+    Exports()                                              everything: a development shell
+    Exports(["my_app.*", "my_app:status", "math"])         a release: what its project lists
+    Exports({"Elixir.MyApp.Jobs": "my_app.jobs"})          under a name of its own; listed by that
+
+    my_app          the module            my_app.*         modules below it         *    all modules
+    my_app:run      one function of it    my_app:Job.run   a method of a class in it
+
+A module atom is a Python module (`math`, `my_app.jobs`); `Elixir.MyApp.Jobs` is my_app.jobs if that is exported. The policy is asked
+before anything is imported. A name with a leading underscore is private unless it is listed itself; a name imported from
+elsewhere counts as exported only where the module it comes from is, or `__all__` names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, Final, NamedTuple
+
+from beamish.errors import BeamishError
+from beamish.rpc.outcome import MFA, ErlangError, undefined
+from beamish.term import Atom, atom
+
+SETTING: Final = "exports"
+_NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_PATTERN: Final = re.compile(r"\*|[^\W\d]\w*(\.[^\W\d]\w*)*(\.\*|:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+MAX_NAME: Final = 255
+ASKS_THE_POLICY: Final = frozenset({"httpc"})
+"""Erlang modules that do something for a peer which it might not be able to do itself; the others may always be called."""
+
+Listed = Iterable[str] | Mapping[str, str] | None
+
+
+class BadExport(BeamishError, ValueError):
+    """An entry of the `exports` setting that cannot be read."""
+
+
+class Found(NamedTuple):
+    """A function, and where it was found: a call looks there again, so that a reloaded module is called in its new form."""
+
+    function: Callable[..., Any]
+    namespace: Mapping[str, Any]
+    name: str
+
+
+class Exports:
+    """The policy of one node."""
+
+    def __init__(self, listed: Listed = None, *, aliases: Mapping[str, str] | None = None) -> None:
+        """listed: patterns, or {name used by callers: module}; None exports everything. Raises BadExport."""
+        self.everything = False
+        self.modules: set[str] = set()
+        self.packages: list[str] = []
+        self.functions: dict[str, set[str]] = {}
+        self.aliases: dict[str, str] = dict(aliases or {})
+        self.builtin: dict[str, Any] = {}
+        self.node = ""
+        self._found: dict[tuple[Any, Any, int], Found] = {}
+        if isinstance(listed, str):
+            raise BadExport(f"{SETTING} is a list of patterns, not the text {listed!r}; write [{listed!r}]")
+        if isinstance(listed, Mapping):
+            self.aliases.update(listed)
+        for pattern in ["*"] if listed is None else listed if not isinstance(listed, Mapping) else ():
+            self._add(pattern)
+        for name, module in self.aliases.items():
+            if not isinstance(module, str) or not _NAME.fullmatch(module):
+                raise BadExport(f"{SETTING}: {name!r} stands for {module!r}, which is not the name of a Python module")
+            self.modules.add(module)
+
+    def _add(self, pattern: Any) -> None:
+        if not isinstance(pattern, str) or not _PATTERN.fullmatch(pattern):
+            raise BadExport(f"{SETTING}: {pattern!r} is none of module, package.*, module:function and *")
+        module, colon, function = pattern.partition(":")
+        if pattern == "*":
+            self.everything = True
+        elif colon:
+            self.functions.setdefault(module, set()).add(function)
+        elif module.endswith(".*"):
+            self.packages.append(module[:-1])
+        else:
+            self.modules.add(module)
+
+    # ---- policy
+
+    def lists(self, module: str) -> bool:
+        """Whether the module is exported as a whole."""
+        if module in self.modules:
+            return True
+        if any(part.startswith("_") for part in module.split(".")) and module != "__main__":
+            return False
+        return self.everything or any(module.startswith(package) for package in self.packages)
+
+    def allows(self, module: str, function: str) -> bool:
+        """Whether peers may call that function of that module, as far as names tell."""
+        if function in self.functions.get(module, ()):
+            return True
+        return self.lists(module) and not any(part.startswith("_") for part in function.split("."))
+
+    # ---- from names to functions
+
+    def resolve(self, module: Any, function: Any, arity: int) -> Callable[..., Any]:
+        """The function behind a name, which takes that many arguments.
+
+        Raises ErlangError: `undef`, or ``{notsup, Text}`` where the policy says no.
+        """
+        found = self._found.get((module, function, arity))
+        if found is not None and found.namespace.get(found.name) is found.function:
+            return found.function
+        found = self._resolve(MFA(module, function, [None] * arity))
+        self._found[module, function, arity] = found
+        return found.function
+
+    def _resolve(self, mfa: MFA) -> Found:
+        module, name = _text(mfa.module), _text(mfa.function)
+        if module is None or name is None:
+            raise ErlangError(atom.badarg, [(atom.erlang, atom.apply, [mfa.module, mfa.function, mfa.args], [])])
+        builtin = self.builtin.get(module)
+        if builtin is not None:
+            if module in ASKS_THE_POLICY and not self.allows(module, name):
+                raise self._refusal(mfa, module, name)
+            return self._in_builtin(builtin, name, mfa)
+        home = self._python_module(module, name, mfa)
+        found = _walk(home, name, mfa)
+        if not self._may_lend(home, name, found.function):
+            raise self._refusal(mfa, found.function.__module__, name)
+        if not takes(found.function, len(mfa.args)):
+            raise undefined(mfa)
+        return found
+
+    def _in_builtin(self, builtin: Any, name: str, mfa: MFA) -> Found:
+        """A function of one of the modules that answer in Erlang's shapes."""
+        if isinstance(builtin, str):
+            builtin = importlib.import_module(builtin)
+        namespace: Mapping[str, Any] = builtin if isinstance(builtin, Mapping) else vars(builtin)
+        public = namespace.get("__all__", namespace)
+        function = namespace.get(name)
+        if name not in public or not callable(function) or not takes(function, len(mfa.args)):
+            raise undefined(mfa)
+        return Found(function, namespace, name)
+
+    def _python_module(self, module: str, function: str, mfa: MFA) -> ModuleType:
+        name = self.aliases.get(module)
+        if name is None and module.startswith("Elixir."):
+            name = snake_case(module.removeprefix("Elixir."))
+            # Elixir's Enum or Code is not Python's enum or code.
+            if name.partition(".")[0] in sys.stdlib_module_names and name not in self.modules:
+                raise undefined(mfa)
+        elif name is None:
+            name = module
+        if len(name) > MAX_NAME or not _NAME.fullmatch(name):
+            raise undefined(mfa)
+        if not self.allows(name, function):
+            raise self._refusal(mfa, name, function)
+        loaded = sys.modules.get(name)
+        if loaded is not None:
+            return loaded
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+                raise undefined(mfa) from None
+            raise
+
+    def _may_lend(self, home: ModuleType, name: str, function: Any) -> bool:
+        """Whether a function that another module defines may be called through this one."""
+        if self.everything or name in self.functions.get(home.__name__, ()) or name in getattr(home, "__all__", ()):
+            return True
+        if not isinstance(function, FunctionType | BuiltinFunctionType | type):
+            return True
+        origin = getattr(function, "__module__", None)
+        return origin is None or origin == home.__name__ or self.allows(origin, name.rpartition(".")[2])
+
+    def _refusal(self, mfa: MFA, module: str, function: str) -> ErlangError:
+        if any(part.startswith("_") for part in function.split(".")):
+            why = f"{module}:{function} is private"
+            how = f"'{module}:{function}'"
+        else:
+            why = f"{module} is not exported"
+            how = f"'{module}' or '{module}:{function}'"
+        return undefined(mfa, f"{why} on {self.node or 'this node'}: add {how} to its setting `{SETTING}`")
+
+
+def _text(name: Any) -> str | None:
+    """The text of a module or function atom; true, false and nil come as Python's constants."""
+    if isinstance(name, Atom):
+        return name.text
+    if name is None or isinstance(name, bool):
+        return "nil" if name is None else str(name).lower()
+    return name if isinstance(name, str) else None
+
+
+def _walk(home: ModuleType, dotted: str, mfa: MFA) -> Found:
+    """Find `function` or `Class.method` in a module; only classes are walked through, never other modules or objects."""
+    place: Any = home
+    parts = dotted.split(".")
+    for part in parts[:-1]:
+        place = vars(place).get(part) if inspect.ismodule(place) else getattr(place, part, None)
+        if not inspect.isclass(place):
+            raise undefined(mfa)
+    name = parts[-1]
+    if inspect.ismodule(place):
+        function = getattr(place, name, None)  # a module may make names on demand
+    else:
+        function = getattr(place, name, None) if any(name in vars(base) for base in place.__mro__[:-1]) else None
+    if not callable(function):
+        raise undefined(mfa)
+    # A method is bound anew each time it is looked up, so it is never found unchanged, and is looked up again.
+    return Found(function, vars(place), name)
+
+
+def takes(function: Callable[..., Any], arity: int) -> bool:
+    """Whether a callable takes that many arguments by position; a C function that does not say is believed to."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return True
+    try:
+        signature.bind(*[None] * arity)
+    except TypeError:
+        return False
+    return True
+
+
+def snake_case(alias: str) -> str:
+    """`MyApp.HTTPJobs` as Python spells it: my_app.http_jobs."""
+    return ".".join(_CAMEL.sub("_", part).lower() for part in alias.split("."))
