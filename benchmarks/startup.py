@@ -39,11 +39,15 @@ def rows(quick: bool = False, only: str | None = None) -> list[Row]:
         ours = Shell([sys.executable, "-m", "beamish", "shell", "--name", "bench_shell@127.0.0.1"], OURS_PROMPT, env)
         peer = Shell([iex or "iex", "--name", "bench_iex@127.0.0.1"], IEX_PROMPT, env)
         sides = [ours, peer] if iex else [ours]
-        seconds: list[float | None] = [*interleaved(runs, *(side.start_once for side in sides)), None][:2]
+        note = ""
+        try:
+            seconds: list[float | None] = [*interleaved(runs, *(side.start_once for side in sides)), None][:2]
+        except BenchError as error:
+            seconds, note = [None, None], str(error)
         megabytes = [statistics.median(side.resident) if side.resident else None for side in (ours, peer)]
     return [
-        Row(names[0], "s", seconds[0], seconds[1], "iex", "<= 0.4 s", "lower"),
-        Row(names[1], "MB", megabytes[0], megabytes[1], "iex", "<= 60 MB", "lower"),
+        Row(names[0], "s", seconds[0], seconds[1], "iex", "<= 0.4 s", "lower", note),
+        Row(names[1], "MB", megabytes[0], megabytes[1], "iex", "<= 60 MB", "lower", note),
     ]
 
 

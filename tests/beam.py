@@ -22,7 +22,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 START_TIMEOUT = 30.0
@@ -45,6 +45,16 @@ def free_port() -> int:
 def unique_name(stem: str = "peer", host: str = "localhost") -> str:
     """A node name that no other test of this machine uses."""
     return f"{stem}{next(_serial)}_{os.getpid()}@{host}"
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], timeout: float = EVAL_TIMEOUT) -> None:
+    """Wait until a condition holds that nobody announces: the state of another process, of a socket's other end."""
+    async with asyncio.timeout(timeout):
+        for pause in itertools.chain([0.0, 0.001, 0.005], itertools.repeat(0.02)):
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return
+            await asyncio.sleep(pause)
 
 
 class BeamError(Exception):
@@ -137,9 +147,9 @@ class RealEpmd(Child):
 
     def __init__(self, port: int | None = None, *options: str) -> None:
         self.port = port or free_port()
-        command = ["epmd", "-port", str(self.port), "-address", "127.0.0.1", "-d", *options]
+        command = ["epmd", "-port", str(self.port), "-address", "127.0.0.1", "-d", "-d", *options]
         super().__init__(command, {})
-        self.wait_line("epmd running", START_TIMEOUT)
+        self.wait_line("entering the main select", START_TIMEOUT)
 
 
 class BeamNode(Child):

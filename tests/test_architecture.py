@@ -25,8 +25,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = read_sources(ROOT / "src")
 RULES = read_rules((ROOT / "docs" / "internals.md").read_text())
 
-LONG_FILES: dict[str, str] = {}
-"""Path below src -> why it may be longer. Keep it short: each entry is a debt."""
+ONE_UNIT = "static C functions are only inlined within one compiled file, and this is the hot path"
+LONG_FILES: dict[str, tuple[int, str]] = {
+    "beamish/dist/_wire.pyx": (950, ONE_UNIT),
+    "beamish/etf/_decode.pyx": (1100, ONE_UNIT),
+    "beamish/etf/_encode.pyx": (1050, ONE_UNIT),
+    "beamish/process/_core.pyx": (1050, ONE_UNIT),
+    "beamish/process/_scheduler.pyx": (650, ONE_UNIT),
+    "beamish/process/_signals.pyx": (650, ONE_UNIT),
+}
+"""Path below src -> how long it may be instead, and why. Each entry is a debt."""
 
 
 def test_imports_point_downwards() -> None:
@@ -222,12 +230,15 @@ def test_relative_imports_start_at_the_package() -> None:
 def test_a_long_file_is_found() -> None:
     long = source("beamish.term.pid", "x = 1\n" * (LINES + 1))
     assert len(too_long([long], {})) == 1
-    assert too_long([long], {"beamish/term/pid.py": "tables"}) == []
+    assert too_long([long], {"beamish/term/pid.py": (LINES + 1, "tables")}) == []
+    assert len(too_long([long], {"beamish/term/pid.py": (LINES, "tables")})) == 2
     assert too_long([source("beamish.term.pid", "x = 1\n" * LINES)], {}) == []
 
 
 def test_an_exception_that_is_not_needed_is_found() -> None:
-    assert too_long([], {"beamish/gone.py": "was long"}) == ["beamish/gone.py: is listed as too long, but is not"]
+    assert too_long([], {"beamish/gone.py": (900, "was long")}) == [
+        "beamish/gone.py: may be longer than others, but is not"
+    ]
 
 
 @pytest.mark.parametrize("name", ["beamish.term.utils", "beamish.utils", "beamish.io._helpers", "beamish.util.thing"])

@@ -29,7 +29,7 @@ Answer = fun(Line) ->
             {consult, Source} ->
                 {ok, Tokens, _} = erl_scan:string(Source),
                 {ok, Term} = erl_parse:parse_term(Tokens),
-                io_lib:format("~0tw", [Term])
+                io_lib:format("~tw", [Term])
         end
     catch _:_ -> "!badarg"
     end

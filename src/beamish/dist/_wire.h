@@ -29,7 +29,14 @@ typedef struct bm_out {
 
 static pthread_mutex_t bm_all_lock = PTHREAD_MUTEX_INITIALIZER;
 static bm_out *bm_all = 0;
+static pthread_cond_t bm_all_changed;   /* on the monotonic clock; made with the thread */
 static int bm_thread_runs = 0;
+
+#ifdef __APPLE__
+#define BM_WAIT_CLOCK CLOCK_REALTIME
+#else
+#define BM_WAIT_CLOCK CLOCK_MONOTONIC
+#endif
 
 static double bm_now(void) {
     struct timespec t;
@@ -68,12 +75,12 @@ static long long bm_flush_locked(bm_out *out) {
 }
 
 static void *bm_tick_loop(void *unused) {
-    struct timespec pause;
+    struct timespec until;
     (void)unused;
+    pthread_mutex_lock(&bm_all_lock);
     for (;;) {
         double now, least = 1.0;
         bm_out *out;
-        pthread_mutex_lock(&bm_all_lock);
         now = bm_now();
         for (out = bm_all; out; out = out->next) {
             if (out->interval / 2 < least) least = out->interval / 2;
@@ -87,11 +94,12 @@ static void *bm_tick_loop(void *unused) {
             }
             pthread_mutex_unlock(&out->lock);
         }
-        pthread_mutex_unlock(&bm_all_lock);
         if (least < 0.02) least = 0.02;
-        pause.tv_sec = (time_t)least;
-        pause.tv_nsec = (long)((least - (double)pause.tv_sec) * 1e9);
-        nanosleep(&pause, 0);
+        clock_gettime(BM_WAIT_CLOCK, &until);
+        least += (double)until.tv_nsec * 1e-9;
+        until.tv_sec += (time_t)least;
+        until.tv_nsec = (long)((least - (double)(time_t)least) * 1e9);
+        pthread_cond_timedwait(&bm_all_changed, &bm_all_lock, &until);
     }
     return 0;
 }
@@ -106,6 +114,7 @@ static void bm_after_fork_in_child(void) {
 static bm_out *bm_out_new(int fd, double interval) {
     pthread_t thread;
     pthread_attr_t attr;
+    pthread_condattr_t clock;
     bm_out *out = (bm_out *)calloc(1, sizeof(bm_out));
     if (!out) return 0;
     pthread_mutex_init(&out->lock, 0);
@@ -116,6 +125,12 @@ static bm_out *bm_out_new(int fd, double interval) {
     out->next = bm_all;
     bm_all = out;
     if (!bm_thread_runs) {
+        pthread_condattr_init(&clock);
+#ifndef __APPLE__
+        pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+#endif
+        pthread_cond_init(&bm_all_changed, &clock);
+        pthread_condattr_destroy(&clock);
         pthread_attr_init(&attr);
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         pthread_attr_setstacksize(&attr, 64 * 1024);
@@ -125,6 +140,7 @@ static bm_out *bm_out_new(int fd, double interval) {
         }
         pthread_attr_destroy(&attr);
     }
+    pthread_cond_signal(&bm_all_changed);
     pthread_mutex_unlock(&bm_all_lock);
     return out;
 }

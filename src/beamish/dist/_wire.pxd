@@ -32,7 +32,7 @@ cdef class Wire(Route):
     cdef Decoder dec
     cdef bm_out* out
     cdef unsigned char* inbuf
-    cdef Py_ssize_t in_start, in_end, in_cap
+    cdef Py_ssize_t in_start, in_end, in_cap, in_need
     cdef PyObject* cache[2048]          # atoms of the peer's cache, owned
     cdef PyObject* refs[256]            # atoms of the current header, borrowed
     cdef int ref_count

@@ -274,6 +274,8 @@ cdef class Wire(Route):
                 if self.inbuf == NULL:
                     raise MemoryError()
         room = self.in_cap - self.in_end
+        if self.in_need > self.in_end and room > self.in_need - self.in_end:
+            room = self.in_need - self.in_end   # up to the end of a large packet: what follows would have to be moved
         got = bm_recv(self.fd, self.inbuf + self.in_end, room)
         self.reads += 1
         if got <= 0:
@@ -322,8 +324,10 @@ cdef class Wire(Route):
                             raise MemoryError()
                         self.inbuf = grown
                         self.in_cap = cap
+                self.in_need = self.in_start + 4 + size if size > START_CAPACITY else 0
                 return 0
             self.packets_in += 1
+            self.in_need = 0
             self.in_start += 4 + size
             self.packet(self.inbuf + self.in_start - size, size)
         if self.in_start and self.in_end - self.in_start < 4 and self.in_end == self.in_cap:

@@ -653,7 +653,7 @@ cdef int put_pairs(Encoder e, list pairs) noexcept:
 
 # --- everything else ------------------------------------------------------------------------------------------------
 
-cdef int put_charlist(Encoder e, str text) except? -1:
+cdef int put_charlist(Encoder e, object text) except? -1:
     # Through the list, so that short and byte-sized ones become STRING_EXT.
     points = [ord(character) for character in text]
     return put_list(e, <PyObject*>points)

@@ -56,14 +56,14 @@ class _Reader:
         self.scanner = Scanner(source, file)
         self.quotes_are_binaries = quotes_are_binaries
         self.nesting = 0
-        self.token: Token
-        self.advance()
+        self.left_off = ""
+        self.token = self.scanner.next()
 
     def advance(self) -> Token:
         """Step to the next token; gives the one left behind."""
-        old = getattr(self, "token", None)
+        passed = self.token
         self.token = self.scanner.next()
-        return old or self.token
+        return passed
 
     def fail(self, message: str, token: Token | None = None) -> TermSyntaxError:
         token = token or self.token
@@ -132,7 +132,7 @@ class _Reader:
 
     def read_open_bracket(self, token: Token) -> Any:
         items = self.until("]", token, bar=True)
-        if not self.take("|"):
+        if self.left_off != "|":
             return items
         tail = self.term()
         self.close("]", token)
@@ -145,17 +145,18 @@ class _Reader:
         return ImproperList(tuple(items), tail)
 
     def until(self, closing: str, opening: Token, *, bar: bool = False) -> list[Any]:
-        """Terms between commas up to the closing bracket, which is consumed; a bar is left for the caller."""
+        """Terms between commas up to the closing bracket, or a bar; `left_off` says which of them it was."""
         items: list[Any] = []
+        self.left_off = closing
         if self.take(closing):
             return items
         while True:
             items.append(self.term())
             if self.take(","):
                 continue
-            if bar and self.token.kind == "|":
-                return items
-            self.close(closing, opening)
+            self.left_off = "|" if bar and self.take("|") else closing
+            if self.left_off == closing:
+                self.close(closing, opening)
             return items
 
     def close(self, closing: str, opening: Token) -> None:

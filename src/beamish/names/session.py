@@ -7,9 +7,9 @@
     resolved           apply all, tell everybody we knew (new_nodes), connect to everybody he knew (in_sync), unlock
 
 Every message carries the tag that its receiver made for the session; with any other tag it is stale. A peer that
-begins again while we are paired is paired anew under our old tag, and confirming that waits a little longer each
-time: a peer answers every stale confirmation by beginning again, and without the pause two nodes can chase each other
-for ever.
+begins again while we are paired is paired anew under our old tag. A session that was cancelled begins again after a
+pause that grows: OTP answers every stale confirmation by beginning again at once, and if both did so they could chase
+each other for ever.
 
 Source  kernel/src/global.erl of OTP 25 (protocol version 8).
 """
@@ -29,9 +29,9 @@ from beamish.names.strand import Activity, Strand, Strands
 from beamish.names.table import Author, NameTable
 from beamish.term import Atom, Pid
 
-CONFIRM_FIRST: Final = 0.05
-CONFIRM_MOST: Final = 2.0
-"""Seconds before the confirmation of a repeated pairing: doubled each time, up to the greatest."""
+RESTART_FIRST: Final = 0.05
+RESTART_MOST: Final = 2.0
+"""Seconds before a cancelled session begins again: doubled each time, up to the greatest."""
 BEGIN_AFTER: Final = 5.0
 """Seconds, once to twice, after which we begin with a node that says it agrees with us, but that nobody told us of."""
 DOUBT_AFTER: Final = 3.0
@@ -60,7 +60,6 @@ class Session:
     ops: list[Term] | None = None
     his_resolved: Resolved | None = None
     resolver: Strand | None = None
-    confirm_timer: int | None = None
 
     def unpair(self) -> None:
         """Forget what belonged to the last pairing; our tag stays."""
@@ -126,12 +125,11 @@ class Sessions:
                 self.state.out.append(Disconnect(node))
                 return
             self._stop(session)
-            self._count_restart(node)
         session.him = Candidate(node, locker, version, session.my_tag, his_tag)
         self.state.pending[node] = version
         self.to_locker(session.him)
         if version >= m.VERIFY_VERSION:
-            self._confirm(session, session.him)
+            self.state.send(node, m.init_connect_ack(self.state.node, his_tag, session.my_tag))
 
     def _doubt(self, node: Atom) -> bool:
         """A node that we were told agrees with us begins, long after we met: who told us died before telling it.
@@ -146,22 +144,6 @@ class Sessions:
         self.doubted[node] = state.known.pop(node)
         self.begin(node)
         return True
-
-    def _confirm(self, session: Session, him: Candidate) -> None:
-        """Tell the peer which tags we paired; at once, or after a pause when this is not the first time."""
-
-        def send() -> None:
-            if session.him is him and him.his_tag is not None and self.by_node.get(session.node) is session:
-                self.state.send(session.node, m.init_connect_ack(self.state.node, him.his_tag, session.my_tag))
-
-        repeated = self.restarts.get(session.node, 0)
-        self.state.cancel_timer(session.confirm_timer)
-        session.confirm_timer = None
-        if repeated:
-            pause = min(CONFIRM_FIRST * (1 << min(repeated - 1, 10)), CONFIRM_MOST)
-            session.confirm_timer = self.state.after(pause * (0.5 + 0.5 * self.state.rng.random()), send)
-        else:
-            send()
 
     def init_connect_ack(self, node: Atom, my_tag: Term, his_tag: Term) -> None:
         """The peer says which tags it paired. If that is not what we have, begin again."""
@@ -183,13 +165,18 @@ class Sessions:
             self._begin_again(session)
 
     def _begin_again(self, session: Session) -> None:
-        self.drop(session.node, tell=True)
-        self._count_restart(session.node)
-        if self.state.connected(session.node) and self.state.connect_all:
-            self.begin(session.node)
+        """End a session and begin another after a pause, in which what is still under way for the old one passes."""
+        node, state = session.node, self.state
+        self.drop(node, tell=True)
+        times = self.restarts[node] = self.restarts.get(node, 0) + 1
+        connection = state.connections.get(node)
 
-    def _count_restart(self, node: Atom) -> None:
-        self.restarts[node] = self.restarts.get(node, 0) + 1
+        def again() -> None:
+            if state.connect_all and connection is not None and state.connections.get(node) is connection:
+                self.begin(node)
+
+        pause = min(RESTART_FIRST * (1 << min(times - 1, 10)), RESTART_MOST)
+        state.after(pause * (0.5 + 0.5 * state.rng.random()), again)
 
     # ending
 
@@ -206,7 +193,6 @@ class Sessions:
             self.state.send(node, m.cancel_connect(self.state.node, him.his_tag))
         self.state.pending.pop(node, None)
         if session is not None:
-            self.state.cancel_timer(session.confirm_timer)
             self._stop(session, farewell)
 
     def _stop(self, session: Session, farewell: Farewell = ()) -> None:

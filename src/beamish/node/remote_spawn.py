@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from beamish.errors import NodeError, RemoteError
+from beamish.errors import Exit, NodeError, RemoteError
 from beamish.node.runtime import Runtime
 from beamish.process import current_process, mailbox_mark, receive, self, spawn
 from beamish.term import Atom, Pid, Ref, atom
@@ -64,8 +64,14 @@ def spawn_request(runtime: Runtime, node: Atom, mfa: tuple[Atom, Atom, list[Any]
         opts.append(atom.monitor)
     process = current_process()
     assert process is not None
+    if process.done():
+        raise Exit(process.rare_parts.exit_reason)  # a killed process that still unwinds starts nothing
     route.requests[ref] = (me, link, monitor, monitor_tag)
-    route.spawn_request(ref, me, process.leader or me, (mfa[0], mfa[1], len(mfa[2])), mfa[2], opts)
+    try:
+        route.spawn_request(ref, me, process.leader or me, (mfa[0], mfa[1], len(mfa[2])), mfa[2], opts)
+    except BaseException:
+        route.requests.pop(ref, None)
+        raise
     return ref
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, Final
 
-from beamish.errors import ConnectionBusy
+from beamish.errors import BeamishError, ConnectionBusy
+from beamish.etf import encode
 from beamish.process import Route
 from beamish.process._core import Scheduler
 from beamish.process._signals import route_lost
 from beamish.term import Atom, Pid, Ref, atom
 
-MAX_WAITING_SIGNALS = 100_000
+log = logging.getLogger("beamish.node")
+
+MAX_WAITING_SIGNALS: Final = 100_000
+MAX_WAITING_BYTES: Final = 32 << 20
+"""Of encoded messages; less than a fresh connection refuses to take at once."""
 
 
 class PendingRoute(Route):
@@ -19,20 +25,28 @@ class PendingRoute(Route):
     def __init__(self, node: Atom) -> None:
         super().__init__(node)
         self.waiting: list[tuple[str, tuple[Any, ...]]] = []
+        self.waiting_bytes = 0
 
     def _keep(self, verb: str, *args: Any) -> None:
-        if len(self.waiting) >= MAX_WAITING_SIGNALS:
+        # News of deaths and ends of links are always taken: they are bounded by what was made before.
+        self.waiting.append((verb, args))
+
+    def _ask(self, verb: str, *args: Any, payload: Any = None) -> None:
+        """A signal that somebody here may be refused. What is no term fails here, where the sender can see it."""
+        size = 0 if payload is None else len(encode(payload))
+        if len(self.waiting) >= MAX_WAITING_SIGNALS or self.waiting_bytes + size > MAX_WAITING_BYTES:
             raise ConnectionBusy(
-                f"{len(self.waiting)} signals already wait for the connection to {self.node}; "
+                f"{len(self.waiting)} signals ({self.waiting_bytes} bytes) already wait for the connection to {self.node}; "
                 "await Node.connect() before sending in bulk"
             )
+        self.waiting_bytes += size
         self.waiting.append((verb, args))
 
     def send(self, sender: Pid | None, to: Any, message: Any) -> None:
-        self._keep("send", sender, to, message)
+        self._ask("send", sender, to, message, payload=message)
 
     def link(self, local: Pid, remote: Pid) -> None:
-        self._keep("link", local, remote)
+        self._ask("link", local, remote)
 
     def unlink(self, local: Pid, remote: Pid, id: int) -> None:
         self._keep("unlink", local, remote, id)
@@ -44,10 +58,10 @@ class PendingRoute(Route):
         self._keep("exit_linked", local, remote, reason)
 
     def exit_signal(self, local: Pid, remote: Pid, reason: Any) -> None:
-        self._keep("exit_signal", local, remote, reason)
+        self._ask("exit_signal", local, remote, reason)
 
     def monitor(self, local: Pid, target: Any, ref: Ref) -> None:
-        self._keep("monitor", local, target, ref)
+        self._ask("monitor", local, target, ref)
 
     def demonitor(self, local: Pid, target: Any, ref: Ref) -> None:
         self._keep("demonitor", local, target, ref)
@@ -56,13 +70,13 @@ class PendingRoute(Route):
         self._keep("monitor_down", target, remote, ref, reason)
 
     def spawn_request(self, ref: Ref, local: Pid, leader: Pid, mfa: tuple[Any, ...], args: list[Any], opts: list[Any]) -> None:
-        self._keep("spawn_request", ref, local, leader, mfa, args, opts)
+        self._ask("spawn_request", ref, local, leader, mfa, args, opts, payload=args)
 
     def spawn_reply(self, ref: Ref, remote: Pid, flags: int, pid_or_reason: Any) -> None:
         self._keep("spawn_reply", ref, remote, flags, pid_or_reason)
 
     def group_leader(self, leader: Pid, remote: Pid) -> None:
-        self._keep("group_leader", leader, remote)
+        self._ask("group_leader", leader, remote)
 
     def flush_into(self, route: Route) -> None:
         """The connection is up: everything goes out in the order in which it came."""
@@ -72,7 +86,11 @@ class PendingRoute(Route):
             route.links.setdefault(remote, set()).update(locals_)
         waiting, self.waiting = self.waiting, []
         for verb, args in waiting:
-            getattr(route, verb)(*args)
+            try:
+                getattr(route, verb)(*args)
+            except (BeamishError, ValueError) as error:
+                # Whoever sent it has long gone on; the others' signals must not be lost with it.
+                log.error("a signal that waited for the connection to %s was dropped: %s: %s", self.node, verb, error)
 
 
 def fail_route(home: Scheduler, route: Route) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from beamish.errors import BeamishError, Exit, NoRuntime
 from beamish.process import Kernel, Route, current_scheduler
-from beamish.process.exits import text_of
+from beamish.process.exits import exit_within, text_of
 from beamish.process.info import initial_call
 from beamish.term import Atom, Pid, atom
 
@@ -95,6 +95,8 @@ class Runtime(Kernel):
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:
+                if exit_within(error) is not None:
+                    raise
                 if not done.done():
                     done.set_exception(error)
                 raise Exit(atom.shutdown) from error  # reported to our caller, so not logged as a crash too

@@ -40,11 +40,6 @@ cdef extern from "Python.h":
     ctypedef struct TypeObj "PyTypeObject":
         PyAsyncMethods* tp_as_async
     unsigned long PyThread_get_thread_ident() nogil
-    bint PyFunction_Check(object)
-    int CO_COROUTINE
-    object PyFunction_GET_CODE(object)
-    ctypedef struct PyCodeObject:
-        int co_flags
 
 DEFAULT_PROCESS_LIMIT = 1 << 20
 cdef int SWALLOWS = 8            # receives that a process may try after it was told to exit
@@ -533,6 +528,11 @@ cdef class Scheduler:
         return n
 
     @property
+    def timer_count(self):
+        """Entries of the timer heap, cancelled ones that were not swept yet among them."""
+        return self.timers.count
+
+    @property
     def slot_bytes(self):
         return self.slot_count * (sizeof(Slot) + sizeof(uint32_t))
 
@@ -960,6 +960,8 @@ def receive(wanted=None, *, timeout=None, int since=0):
         elif not callable(wanted):
             raise TypeError(f"receive() takes a predicate or a pattern, not {wanted!r}")
         made.wanted = wanted
+    if timeout is not None and timeout != timeout:
+        raise ValueError("receive(timeout=nan) would never end: give seconds, or None to wait for ever")
     made.timeout = -1 if timeout is None or timeout == float("inf") else (0 if timeout < 0 else timeout)
     made.mark = since
     return made

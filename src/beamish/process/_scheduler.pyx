@@ -38,7 +38,7 @@ cdef extern from "Python.h":
     bint PyFunction_Check(object)
     bint PyCoro_CheckExact(object)
     bint PyMethod_Check(object)
-    object PyMethod_GET_FUNCTION(object)
+    PyObject* PyMethod_GET_FUNCTION(object)
     object PyObject_Call(object, object, object)
 
 cdef extern from *:
@@ -101,7 +101,7 @@ cdef class Kernel(Scheduler):
     cdef Process make(self, object function, tuple args, dict kwargs):
         cdef Process process
         if beamish_is_coroutine_function(function) \
-                or (PyMethod_Check(function) and beamish_is_coroutine_function(PyMethod_GET_FUNCTION(function))):
+                or (PyMethod_Check(function) and beamish_is_coroutine_function(<object>PyMethod_GET_FUNCTION(function))):
             coro = PyObject_Call(function, args, kwargs)
         elif PyCoro_CheckExact(function):
             if args or kwargs:

@@ -54,9 +54,10 @@ def exit_within(error: BaseException) -> Exit | None:
         return error
     if isinstance(error, BaseExceptionGroup):
         exits, others = error.split(Exit)
-        while isinstance(exits, BaseExceptionGroup) and others is None:
-            exits = exits.exceptions[0]
-        return exits if isinstance(exits, Exit) and others is None else None
+        found: BaseException | None = exits
+        while others is None and isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        return found if isinstance(found, Exit) else None
     return None
 
 

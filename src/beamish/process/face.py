@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from beamish.errors import NoProcess, NoRuntime, NotAProcess
+from beamish.errors import Exit, NoRuntime, NotAProcess
 from beamish.process import _core, _scheduler, _signals
 from beamish.process.info import info_of
 from beamish.term import Atom, Pid, Ref, atom
@@ -18,6 +18,14 @@ def _me(verb: str) -> _core.Process:
     return process
 
 
+def _living(verb: str) -> _core.Process:
+    """The current process; one that was killed and still unwinds can do nothing any more to others."""
+    process = _me(verb)
+    if process.done():
+        raise Exit(process.rare_parts.exit_reason)
+    return process
+
+
 def _home(verb: str) -> _scheduler.Kernel:
     process = _core.current_process()
     if process is None:
@@ -27,12 +35,12 @@ def _home(verb: str) -> _scheduler.Kernel:
 
 def register(name: Atom | str, pid: Pid) -> None:
     """Give a process of this node a name. Raises NameTaken, NoProcess."""
-    _signals.register_name(_home("register()"), name, pid)
+    _signals.register_name(_living("register()").home, name, pid)
 
 
 def unregister(name: Atom | str) -> None:
     """Release a name. Raises NoProcess if nobody holds it."""
-    _signals.unregister_name(_home("unregister()"), name)
+    _signals.unregister_name(_living("unregister()").home, name)
 
 
 def whereis(name: Atom | str) -> Pid | None:
@@ -55,9 +63,7 @@ def trap_exit(on: bool = True) -> bool:
 
 def send_after(seconds: float, dest: Pid | Atom | str | tuple[Any, Any], message: Any) -> Ref:
     """Send later. The reference cancels it; the timer dies with a local destination."""
-    if isinstance(dest, str):
-        dest = atom(dest)
-    return _home("send_after()").send_later(seconds, dest, message)
+    return _living("send_after()").home.send_later(seconds, dest, message)
 
 
 def cancel_timer(ref: Ref) -> float | None:
@@ -78,7 +84,7 @@ def group_leader() -> Pid | None:
 
 def set_group_leader(pid: Pid, leader: Pid) -> None:
     """Make `leader` collect pid's output."""
-    home = _home("set_group_leader()")
+    home = _living("set_group_leader()").home
     process = home.process_of(pid)
     if process is not None:
         process.leader = leader
@@ -186,8 +192,5 @@ class Process:
             node = dest.node if isinstance(dest, Pid) else atom(dest[1]) if isinstance(dest, tuple) else home.node
             if node is not home.node and node not in home.routes:
                 return False
-        try:
-            _core.send(dest, message)
-        except NoProcess:
-            raise
+        _core.send(dest, message)
         return True

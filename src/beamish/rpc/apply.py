@@ -30,7 +30,8 @@ SERVICE: Final = "exports"
 
 
 def exports_of(runtime: Runtime) -> Exports:
-    """The policy of a runtime. A runtime whose rpc was not started exports nothing but what Erlang's own modules answer."""
+    """The policy of a runtime. A runtime whose rpc was not started exports nothing but what Erlang's own modules
+    answer."""
     found = runtime.services.get(SERVICE)
     if found is None:
         found = runtime.services[SERVICE] = Exports([])
@@ -45,13 +46,17 @@ async def apply_mfa(runtime: Runtime, module: Any, function: Any, args: Any) -> 
     """
     if not isinstance(args, list | tuple):
         raise badarg()
-    value = exports_of(runtime).resolve(module, function, len(args))(*args)
+    try:
+        called = exports_of(runtime).resolve(module, function, len(args))
+    except ErlangError as error:
+        raise ErlangError(error.reason, [(module, function, list(args), [])]) from None
+    value = called(*args)
     return await value if hasattr(value, "__await__") else value
 
 
 async def apply_fun(runtime: Runtime, fun: Any, args: Any) -> Any:
     """Call a function value: ``fun M:F/A``, or ``{M, F}``. Closures of other runtimes are refused, readably."""
-    called = [(atom.erlang, atom.apply, [fun, args], [])]
+    called: list[Any] = [(atom.erlang, atom.apply, [fun, args], [])]
     if not isinstance(args, list | tuple):
         raise ErlangError(atom.badarg, called)
     if isinstance(fun, Fun):
@@ -71,9 +76,8 @@ async def execute_call(exports: Exports, res: Any, module: Any, function: Any, a
             value = await value
     except (GeneratorExit, KeyboardInterrupt):
         raise
-    except BaseException as error:
-        if not isinstance(args, list | tuple):
-            error = badarg()
+    except BaseException as raised:
+        error = raised if isinstance(args, list | tuple) else badarg()
         reason = erpc_reason(res, failure_of(error, MFA(module, function, args)))
     else:
         reason = (res, RETURN, value)

@@ -20,7 +20,19 @@ from beamish.process.gen import call as gen_call
 from beamish.rpc import requests
 from beamish.rpc.outcome import BADRPC, EXIT
 from beamish.rpc.remote_errors import of_badrpc, unreachable
-from beamish.rpc.requests import Call, Name, NodeName, Outcome, What, begin, finish, names_of, outcomes, target, value_of
+from beamish.rpc.requests import (
+    Call,
+    Name,
+    NodeName,
+    Outcome,
+    What,
+    begin,
+    finish,
+    names_of,
+    outcomes,
+    target,
+    value_of,
+)
 from beamish.term import Atom, Pid, Ref, atom
 
 NOT_NODES: Final = (str, Atom)
@@ -30,8 +42,8 @@ async def call(node: NodeName, what: What, *rest: Any, timeout: float | None = N
     """Call ``module, function, [args]`` (or ``function, [args]``) on a node and give its value.
 
     timeout: seconds, None waits for ever; may also stand behind the arguments, as in Erlang.
-    Raises  RemoteError (kind, reason, stack; the text has the other side's traceback), NodeError when the node cannot be
-            reached, CallTimeout. A thrown term is raised too: as RemoteError of kind "throw".
+    Raises  RemoteError (kind, reason, stack; its text has the other side's traceback), NodeError when the node cannot
+            be reached, CallTimeout. A thrown term is raised too: as RemoteError of kind "throw".
     """
     rest, timeout = _timeout_last(what, rest, timeout)
     return await requests.value(current_runtime(), node, what, rest, timeout)
@@ -64,7 +76,8 @@ async def multicall(*what: Any, timeout: float | None = None) -> tuple[list[Any]
     """The same call on many nodes: ``([result, …], [node that could not be reached or did not answer in time, …])``.
 
     ``multicall(module, function, args)`` asks this node and all visible ones, this one first; ``multicall(nodes, …)``
-    those nodes. Results are in the order of the nodes; a failed call is ``(atom.badrpc, reason)`` among them, as in Erlang.
+    those nodes. Results are in the order of the nodes; a failed call is ``(atom.badrpc, reason)`` among them, as in
+    Erlang.
     """
     nodes, function, rest = _nodes_first(what)
     rest, timeout = _timeout_last(function, rest, timeout)
@@ -74,11 +87,11 @@ async def multicall(*what: Any, timeout: float | None = None) -> tuple[list[Any]
         if outcome.kind in ("noconnection", "timeout"):
             bad.append(call_.node)
         else:
-            results.append(_erlang_result(outcome))
+            results.append(erlang_result(outcome))
     return results, bad
 
 
-def _erlang_result(outcome: Outcome) -> Any:
+def erlang_result(outcome: Outcome) -> Any:
     """What rpc:call gives in Erlang."""
     match outcome.kind:
         case "return" | "throw":
@@ -101,7 +114,8 @@ async def yield_(key: Call) -> Any:
 
 
 async def nb_yield(key: Call, timeout: float = 0.0) -> tuple[Atom, Any] | Atom:
-    """``(atom.value, value)``, or `atom.timeout` while there is none; it can be asked again. Raises what `call` raises."""
+    """``(atom.value, value)``, or `atom.timeout` while there is none; it can be asked again. Raises what `call`
+    raises."""
     message = await _peek(key, timeout)
     if message is None:
         return atom.timeout
@@ -154,7 +168,7 @@ async def server_call(node: NodeName, name: Name, reply_wrapper: Any, message: A
 def _is_answer(message: Any, wanted: tuple[Any, Atom], ref: Ref) -> bool:
     if not isinstance(message, tuple) or len(message) < 3:
         return False
-    return message[:2] == wanted and len(message) == 3 or (message[0] is atom.DOWN and message[1] == ref)
+    return (message[:2] == wanted and len(message) == 3) or (message[0] is atom.DOWN and message[1] == ref)
 
 
 async def pinfo(pid: Pid, item: Any = None) -> Any:
@@ -182,7 +196,9 @@ async def sbcast(*what: Any, timeout: float = 60.0) -> tuple[list[Atom], list[At
         ref = monitor((atom.rex, node))
         send((atom.rex, node), (self(), (atom.sbcast, atom(name), message)))
         try:
-            answer = await receive(lambda got, r=ref, n=node: _is_answer(got, (atom.rex, n), r), timeout=timeout, since=mark)
+            answer = await receive(
+                lambda got, r=ref, n=node: _is_answer(got, (atom.rex, n), r), timeout=timeout, since=mark
+            )
         except TimeoutError:
             raise CallTimeout(f"rex on {node} did not answer within {timeout:g} s") from None
         finally:
@@ -202,7 +218,9 @@ def _leader() -> Pid:
 def _nodes_first(what: tuple[Any, ...]) -> tuple[list[NodeName] | None, Any, tuple[Any, ...]]:
     """Split off a leading list of nodes."""
     if not what:
-        raise TypeError("it takes a function and a list of arguments, or a module, a function name and a list of arguments")
+        raise TypeError(
+            "it takes a function and a list of arguments, or a module, a function name and a list of arguments"
+        )
     if isinstance(what[0], Iterable) and not isinstance(what[0], NOT_NODES):
         return list(what[0]), what[1], what[2:]
     return None, what[0], what[1:]

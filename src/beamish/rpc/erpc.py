@@ -72,7 +72,8 @@ async def wait_response(request: Call, timeout: float = 0.0) -> Any:
 
 
 def check_response(message: Any, request: Call) -> Any:
-    """Whether a received message is the response: ``(atom.response, value)`` or `atom.no_response`. Raises what `call` raises."""
+    """Whether a received message is the response: ``(atom.response, value)`` or `atom.no_response`. Raises what
+    `call` raises."""
     if not isinstance(message, tuple) or len(message) < 4 or message[1] != request.ref:
         return atom.no_response
     outcome = judge(request, message)

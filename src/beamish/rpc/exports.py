@@ -7,9 +7,9 @@
     my_app          the module            my_app.*         modules below it         *    all modules
     my_app:run      one function of it    my_app:Job.run   a method of a class in it
 
-A module atom is a Python module (`math`, `my_app.jobs`); `Elixir.MyApp.Jobs` is my_app.jobs if that is exported. The policy is asked
-before anything is imported. A name with a leading underscore is private unless it is listed itself; a name imported from
-elsewhere counts as exported only where the module it comes from is, or `__all__` names it.
+A module atom is a Python module (`math`, `my_app.jobs`); `Elixir.MyApp.Jobs` is my_app.jobs if that is exported. The
+policy is asked before anything is imported. A name with a leading underscore is private unless it is listed itself; a
+name imported from elsewhere counts as exported only where the module it comes from is, or `__all__` names it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from beamish.errors import BeamishError
-from beamish.rpc.outcome import MFA, ErlangError, undefined
+from beamish.rpc.outcome import ErlangError, undefined
 from beamish.term import Atom, atom
 
 SETTING: Final = "exports"
@@ -32,7 +32,8 @@ _PATTERN: Final = re.compile(r"\*|[^\W\d]\w*(\.[^\W\d]\w*)*(\.\*|:[^\W\d]\w*(\.[
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 MAX_NAME: Final = 255
 ASKS_THE_POLICY: Final = frozenset({"httpc"})
-"""Erlang modules that do something for a peer which it might not be able to do itself; the others may always be called."""
+"""Erlang modules that do something for a peer which it might not be able to do itself; the others may always be
+called."""
 
 Listed = Iterable[str] | Mapping[str, str] | None
 
@@ -42,7 +43,8 @@ class BadExport(BeamishError, ValueError):
 
 
 class Found(NamedTuple):
-    """A function, and where it was found: a call looks there again, so that a reloaded module is called in its new form."""
+    """A function, and where it was found: a call looks there again, so that a reloaded module is called in its new
+    form."""
 
     function: Callable[..., Any]
     namespace: Mapping[str, Any]
@@ -110,53 +112,57 @@ class Exports:
         Raises ErlangError: `undef`, or ``{notsup, Text}`` where the policy says no.
         """
         found = self._found.get((module, function, arity))
-        if found is not None and found.namespace.get(found.name) is found.function:
-            return found.function
-        found = self._resolve(MFA(module, function, [None] * arity))
-        self._found[module, function, arity] = found
-        return found.function
+        if found is not None:
+            function_now: Callable[..., Any] = found.namespace.get(found.name, undefined)
+            if function_now is found.function:
+                return function_now
+        fresh = self._resolve(_text(module), _text(function), arity)
+        self._found[module, function, arity] = fresh
+        return fresh.function
 
-    def _resolve(self, mfa: MFA) -> Found:
-        module, name = _text(mfa.module), _text(mfa.function)
+    def _resolve(self, module: str | None, name: str | None, arity: int) -> Found:
         if module is None or name is None:
-            raise ErlangError(atom.badarg, [(atom.erlang, atom.apply, [mfa.module, mfa.function, mfa.args], [])])
+            raise ErlangError(atom.badarg)
         builtin = self.builtin.get(module)
         if builtin is not None:
             if module in ASKS_THE_POLICY and not self.allows(module, name):
-                raise self._refusal(mfa, module, name)
-            return self._in_builtin(builtin, name, mfa)
-        home = self._python_module(module, name, mfa)
-        found = _walk(home, name, mfa)
+                raise self._refusal(module, name)
+            return self._in_builtin(builtin, name, arity)
+        home = self._python_module(module, name)
+        found = _walk(home, name)
         if not self._may_lend(home, name, found.function):
-            raise self._refusal(mfa, found.function.__module__, name)
-        if not takes(found.function, len(mfa.args)):
-            raise undefined(mfa)
+            raise self._refusal(found.function.__module__, name)
+        if not takes(found.function, arity):
+            raise undefined()
         return found
 
-    def _in_builtin(self, builtin: Any, name: str, mfa: MFA) -> Found:
+    def _in_builtin(self, builtin: Any, name: str, arity: int) -> Found:
         """A function of one of the modules that answer in Erlang's shapes."""
         if isinstance(builtin, str):
             builtin = importlib.import_module(builtin)
         namespace: Mapping[str, Any] = builtin if isinstance(builtin, Mapping) else vars(builtin)
+        spellings: Mapping[str, Any] = namespace.get("SPELLINGS", {})  # names that Python cannot spell
+        if name in spellings:
+            namespace = spellings
         public = namespace.get("__all__", namespace)
         function = namespace.get(name)
-        if name not in public or not callable(function) or not takes(function, len(mfa.args)):
-            raise undefined(mfa)
+        if name not in public or not callable(function) or not takes(function, arity):
+            raise undefined()
         return Found(function, namespace, name)
 
-    def _python_module(self, module: str, function: str, mfa: MFA) -> ModuleType:
+    def _python_module(self, module: str, function: str) -> ModuleType:
         name = self.aliases.get(module)
         if name is None and module.startswith("Elixir."):
             name = snake_case(module.removeprefix("Elixir."))
             # Elixir's Enum or Code is not Python's enum or code.
             if name.partition(".")[0] in sys.stdlib_module_names and name not in self.modules:
-                raise undefined(mfa)
+                raise undefined()
         elif name is None:
             name = module
         if len(name) > MAX_NAME or not _NAME.fullmatch(name):
-            raise undefined(mfa)
+            raise undefined()
         if not self.allows(name, function):
-            raise self._refusal(mfa, name, function)
+            raise self._refusal(name, function)
         loaded = sys.modules.get(name)
         if loaded is not None:
             return loaded
@@ -164,7 +170,7 @@ class Exports:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-                raise undefined(mfa) from None
+                raise undefined() from None
             raise
 
     def _may_lend(self, home: ModuleType, name: str, function: Any) -> bool:
@@ -176,14 +182,14 @@ class Exports:
         origin = getattr(function, "__module__", None)
         return origin is None or origin == home.__name__ or self.allows(origin, name.rpartition(".")[2])
 
-    def _refusal(self, mfa: MFA, module: str, function: str) -> ErlangError:
+    def _refusal(self, module: str, function: str) -> ErlangError:
         if any(part.startswith("_") for part in function.split(".")):
             why = f"{module}:{function} is private"
             how = f"'{module}:{function}'"
         else:
             why = f"{module} is not exported"
             how = f"'{module}' or '{module}:{function}'"
-        return undefined(mfa, f"{why} on {self.node or 'this node'}: add {how} to its setting `{SETTING}`")
+        return undefined(f"{why} on {self.node or 'this node'}: add {how} to its setting `{SETTING}`")
 
 
 def _text(name: Any) -> str | None:
@@ -195,21 +201,22 @@ def _text(name: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _walk(home: ModuleType, dotted: str, mfa: MFA) -> Found:
-    """Find `function` or `Class.method` in a module; only classes are walked through, never other modules or objects."""
+def _walk(home: ModuleType, dotted: str) -> Found:
+    """Find `function` or `Class.method` in a module; only classes are walked through, never other modules or
+    objects."""
     place: Any = home
     parts = dotted.split(".")
     for part in parts[:-1]:
         place = vars(place).get(part) if inspect.ismodule(place) else getattr(place, part, None)
         if not inspect.isclass(place):
-            raise undefined(mfa)
+            raise undefined()
     name = parts[-1]
     if inspect.ismodule(place):
         function = getattr(place, name, None)  # a module may make names on demand
     else:
         function = getattr(place, name, None) if any(name in vars(base) for base in place.__mro__[:-1]) else None
     if not callable(function):
-        raise undefined(mfa)
+        raise undefined()
     # A method is bound anew each time it is looked up, so it is never found unchanged, and is looked up again.
     return Found(function, vars(place), name)
 

@@ -1,7 +1,8 @@
 """What a node can say about itself: memory and system information, for Python and (in Erlang's shapes) for peers.
 
-The operating system knows one process, whatever runs in it: `total` is its resident memory, and two runtimes in one interpreter
-both report it. CPython does not tell where its memory went, so only what beamish itself holds is told apart from `system`.
+The operating system knows one process, whatever runs in it: `total` is its resident memory, and two runtimes in one
+interpreter both report it. CPython does not tell where its memory went, so only what beamish itself holds is told
+apart from `system`.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def _statm() -> tuple[int, int]:
 def memory(runtime: Runtime | None = None) -> dict[str, int]:
     """Memory in bytes: total, processes, system, atom, binary, code, ets.
 
-    total: resident memory of the operating system's process. processes: control blocks, coroutines and mailbox rings, not
-    what their variables refer to. binary: what waits to be sent. system: all but processes. ets: there are none.
+    total: resident memory of the operating system's process. processes: control blocks, coroutines and mailbox rings,
+    not what their variables refer to. binary: what waits to be sent. system: all but processes. ets: there are none.
     """
     runtime = runtime or current_runtime()
     total, code = _statm()
@@ -81,7 +82,8 @@ def word_size() -> int:
 
 
 def system_info(key: str | Atom, runtime: Runtime | None = None) -> Any:
-    """One fact about the node: process_count, process_limit, otp_release, version, schedulers, wordsize, … Raises ValueError."""
+    """One fact about the node: process_count, process_limit, otp_release, version, schedulers, wordsize, … Raises
+    ValueError."""
     runtime = runtime or current_runtime()
     match str(key):
         case "process_count":
@@ -130,10 +132,11 @@ def system_info(key: str | Atom, runtime: Runtime | None = None) -> Any:
 
 
 KNOWN: Final = (
-    "process_count", "process_limit", "run_queue", "otp_release", "version", "system_version", "system_architecture", "machine",
-    "schedulers", "schedulers_online", "logical_processors", "dirty_cpu_schedulers", "wordsize", "atom_count", "atom_limit",
-    "port_count", "port_limit", "ets_count", "ets_limit", "creation", "dist_buf_busy_limit", "uptime", "threads", "smp_support",
-    "kernel_poll", "thread_pool_size",
+    "process_count", "process_limit", "run_queue", "otp_release", "version", "system_version",
+    "system_architecture", "machine", "schedulers", "schedulers_online", "logical_processors",
+    "dirty_cpu_schedulers", "wordsize", "atom_count", "atom_limit", "port_count", "port_limit", "ets_count",
+    "ets_limit", "creation", "dist_buf_busy_limit", "uptime", "threads", "smp_support", "kernel_poll",
+    "thread_pool_size",
 )  # fmt: skip
 
 

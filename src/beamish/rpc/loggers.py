@@ -1,7 +1,7 @@
 """`logger`, `logger_proxy` and `error_logger`: what other nodes want logged here.
 
-A crash of an Erlang process is reported where its group leader lives; without these names the report would be lost. They
-pass it to Python's logging, as logger ``beamish.remote``.
+A crash of an Erlang process is reported where its group leader lives; without these names the report would be lost.
+They pass it to Python's logging, as logger ``beamish.remote``.
 
     {log, Level, Format, Args, Meta}    {log, Level, {string, Text} | {report, Report}, Meta}     logger_proxy, logger
     {notify, {error, GL, {Pid, Format, Args}}}, also warning_msg, info_msg, …_report              error_logger

@@ -64,13 +64,12 @@ class MFA(NamedTuple):
         return f"{self.module}:{self.function}/{arity}"
 
 
-def undefined(mfa: MFA, text: str | None = None) -> ErlangError:
+def undefined(text: str | None = None) -> ErlangError:
     """Erlang's `undef`: nobody exports that function with that number of arguments.
 
     text: why a node refuses a call that it could make; the reason then is ``{notsup, Text}``.
     """
-    reason: Any = atom.undef if text is None else (atom.notsup, text)
-    return ErlangError(reason, [(mfa.module, mfa.function, mfa.args, [])])
+    return ErlangError(atom.undef if text is None else (atom.notsup, text))
 
 
 def badarg(*_: Any) -> ErlangError:
@@ -119,7 +118,8 @@ def erpc_reason(res: Any, failure: Failure) -> tuple[Any, ...]:
 
 
 def rex_result(failure: Failure) -> Any:
-    """The reply that carries a failure to rex's caller: a thrown term as it is, the rest as ``{badrpc, {'EXIT', Reason}}``."""
+    """The reply that carries a failure to rex's caller: a thrown term as it is, the rest as ``{badrpc, {'EXIT',
+    Reason}}``."""
     if failure.kind is atom.throw:
         return failure.reason
     return (BADRPC, (EXIT, crash_reason(failure)))

@@ -55,7 +55,12 @@ def failed_there(node: Atom, mfa: MFA, kind: str, reason: Any, stack: Any = None
         return RemoteError(f"{mfa} on {node} raised\n{text_of(reason)}", kind, *reason)
     if reason is atom.undef:
         what = f"{mfa} on {node} failed: no such function is exported there"
-    elif isinstance(reason, tuple) and len(reason) == 2 and reason[0] in (atom.notsup, atom.badfun) and isinstance(reason[1], str | bytes):
+    elif (
+        isinstance(reason, tuple)
+        and len(reason) == 2
+        and reason[0] in (atom.notsup, atom.badfun)
+        and isinstance(reason[1], str | bytes)
+    ):
         what = f"{mfa} on {node} was refused: {text(reason[1])}"
     else:
         verb = {"throw": "threw", "exit": "exited with"}.get(kind, "failed with")
@@ -79,7 +84,13 @@ def of_badrpc(node: Atom, mfa: MFA, reason: Any) -> Exception:
 def unreachable(runtime: Runtime, node: Atom, mfa: MFA) -> NodeError:
     """There is no connection, or it broke while the call ran."""
     if not runtime.distributed:
-        return NodeError(f"cannot call {mfa} on {node}: this node has no name, so it cannot reach others; start it with --sname or --name")
+        return NodeError(
+            f"cannot call {mfa} on {node}: this node has no name, so it cannot reach others; "
+            "start it with --sname or --name"
+        )
     why = getattr(runtime.net, "failure_text", None)
     known = why(node) if why is not None and node in getattr(runtime.net, "failures", ()) else None
-    return NodeError(f"cannot call {mfa} on {node}: " + (known or "the node is not reachable, or the connection broke during the call"))
+    return NodeError(
+        f"cannot call {mfa} on {node}: "
+        + (known or "the node is not reachable, or the connection broke during the call")
+    )

@@ -1,7 +1,7 @@
 """Calls under way: sent with `begin`, collected with `finish`.
 
-A call is a process that the other node starts for us and monitors from the start; its exit reason is the result. When the
-caller gives up or dies the monitor is taken back, so that nothing arrives late.
+A call is a process that the other node starts for us and monitors from the start; its exit reason is the result. When
+the caller gives up or dies the monitor is taken back, so that nothing arrives late.
 
 Source  OTP 25, kernel: erpc (send_request/4, receive_response/2); facts section 11.
 """
@@ -62,22 +62,29 @@ def target(runtime: Runtime, name: NodeName) -> Atom:
 
 
 def names_of(runtime: Runtime, what: What, rest: Sequence[Any]) -> tuple[MFA, Callable[..., Any] | None]:
-    """The call that ``function, [args]`` or ``module, function, [args]`` describe; and the function, if it is at hand."""
+    """The call that ``function, [args]`` or ``module, function, [args]`` describe; and the function, if it is at
+    hand."""
     if callable(what) and not isinstance(what, Atom):
         args = list(rest[0]) if rest else []
         if len(rest) > 1:
-            raise TypeError("a call takes a function and a list of arguments, or a module, a function name and a list of arguments")
+            raise TypeError(
+                "a call takes a function and a list of arguments, or a module, a function name and a list of arguments"
+            )
         module, function, sent = mfa_of(runtime, (what, *args))
         return MFA(module, function, sent), what
     if not rest or len(rest) > 2 or not isinstance(rest[0], str | Atom):
-        raise TypeError("a call takes a function and a list of arguments, or a module, a function name and a list of arguments")
+        raise TypeError(
+            "a call takes a function and a list of arguments, or a module, a function name and a list of arguments"
+        )
     args = rest[1] if len(rest) == 2 else []
     if not isinstance(args, list | tuple):
         raise TypeError(f"the arguments of a call are a list, not {args!r}")
     return MFA(atom(what), atom(rest[0]), list(args)), None
 
 
-def begin(runtime: Runtime, node: Atom, mfa: MFA, function: Callable[..., Any] | None = None, args: Sequence[Any] = ()) -> Call:
+def begin(
+    runtime: Runtime, node: Atom, mfa: MFA, function: Callable[..., Any] | None = None, args: Sequence[Any] = ()
+) -> Call:
     """Send a call and do not wait. `function` (with args) is what runs if the node is our own."""
     res = runtime.new_ref()
     if node is not runtime.node:
@@ -189,7 +196,9 @@ async def value(runtime: Runtime, node: NodeName, what: What, rest: Sequence[Any
     return value_of(call, await finish(call, timeout, mark))
 
 
-async def outcomes(nodes: Iterable[NodeName] | None, what: What, rest: Sequence[Any], timeout: float | None) -> list[tuple[Call, Outcome]]:
+async def outcomes(
+    nodes: Iterable[NodeName] | None, what: What, rest: Sequence[Any], timeout: float | None
+) -> list[tuple[Call, Outcome]]:
     """The same call on several nodes at once, in their order; None: on this node and all visible ones."""
     runtime = current_runtime()
     mfa, function = names_of(runtime, what, rest)

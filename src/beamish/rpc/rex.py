@@ -125,5 +125,3 @@ class Rex(Server):
 
     def state(self) -> Any:
         return {atom.running: len(self.running), atom.waiting: len(self.waiting)}
-
-

@@ -1,7 +1,7 @@
 """Registered processes that every node of a cluster is expected to have: a loop for them, and `net_kernel`.
 
-A server handles one message at a time in a plain function and never waits; what may take long runs in a process of its own.
-Whatever a peer sends, a server logs and goes on; if somebody kills it, it is started again.
+A server handles one message at a time in a plain function and never waits; what may take long runs in a process of
+its own. Whatever a peer sends, a server logs and goes on; if somebody kills it, it is started again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ SHOWN: Final = 300
 
 
 class Server:
-    """What a system process does with its messages. Unknown calls are answered with an error, unknown messages are dropped."""
+    """What a system process does with its messages. Unknown calls are answered with an error, unknown messages are
+    dropped."""
 
     name: Atom
 

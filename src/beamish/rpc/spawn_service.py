@@ -1,7 +1,7 @@
 """Processes that other nodes ask for: SPAWN_REQUEST, and its use by erpc.
 
-The reply goes out before anything the new process does; what the request names need not exist, for an unknown function is
-the crash of the new process and no failed spawn.
+The reply goes out before anything the new process does; what the request names need not exist, for an unknown
+function is the crash of the new process and no failed spawn.
 
 Source  ERTS, Distribution Protocol, SPAWN_REQUEST and SPAWN_REPLY; OTP 25, kernel: erpc; facts section 11.
 """
@@ -50,7 +50,9 @@ class SpawnService:
             elif module is _ERPC and function is _CAST and len(args) == 3:
                 pid = runtime.spawn(run_mfa, runtime, self.exports, *args, parent=remote, leader=leader)
             else:
-                pid = runtime.spawn(run_mfa, runtime, self.exports, module, function, args, parent=remote, leader=leader)
+                pid = runtime.spawn(
+                    run_mfa, runtime, self.exports, module, function, args, parent=remote, leader=leader
+                )
         except BeamishError as error:
             log.error("refused to start %s:%s for %s: %s", module, function, remote, error)
             wire.spawn_reply(ref, remote, 0, atom.system_limit)
@@ -69,7 +71,8 @@ class SpawnService:
 
 
 def local_apply(runtime: Runtime) -> Any:
-    """`runtime.services["local_apply"]`: the body of a process for Node.spawn on the own node, where the policy is not asked."""
+    """`runtime.services["local_apply"]`: the body of a process for Node.spawn on the own node, where the policy is
+    not asked."""
     exports = Exports()
     exports.builtin = runtime.services["exports"].builtin
 
@@ -80,7 +83,8 @@ def local_apply(runtime: Runtime) -> Any:
 
 
 def tell_leaders_node(runtime: Runtime, process: ControlBlock, reason: Any) -> None:
-    """A crash is also logged where the process's output goes: on the node of its group leader, as Erlang does (facts section 17)."""
+    """A crash is also logged where the process's output goes: on the node of its group leader, as Erlang does (facts
+    section 17)."""
     leader = process.leader
     if leader is None or leader.node is runtime.node:
         return

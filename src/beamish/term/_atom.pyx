@@ -204,7 +204,7 @@ cdef class AtomFactory:
 
     def __call__(self, text):
         if isinstance(text, str):
-            return intern_text(text)
+            return intern_text(text if type(text) is str else str.__str__(text))
         if isinstance(text, Atom) or text is None or text is True or text is False:
             return text
         raise TypeError(f"an atom is made from a str, not from {type(text).__name__}")

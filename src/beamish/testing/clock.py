@@ -3,9 +3,9 @@
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         runner.run(main())          # asyncio.sleep(3600) takes no time, and loop.time() has moved by 3600
 
-Everything that asks the loop for time lives by this clock: asyncio.sleep, asyncio.timeout, loop.call_later, and the receive
-timeouts and timers of processes. What really takes time still does: the clock stands still while a thread of `to_thread` works, and
-sockets are asked before it jumps. The idea is that of trio's mock clock.
+Everything that asks the loop for time lives by this clock: asyncio.sleep, asyncio.timeout, loop.call_later, and the
+receive timeouts and timers of processes. What really takes time still does: the clock stands still while a thread of
+`to_thread` works, and sockets are asked before it jumps. The idea is that of trio's mock clock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SETTLE = 0.005
 
 
 class Stuck(RuntimeError):
-    """Nothing can happen any more: no timer is set, and neither a thread nor a socket has come to life for a long while."""
+    """Nothing can happen any more: no timer is set, and no thread or socket has come to life for a long while."""
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -56,7 +56,7 @@ class _JumpingSelector(selectors.BaseSelector):
         self._real.close()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready. `timeout` counts in virtual seconds: None when no timer is set, 0 when callbacks wait to be run."""
+        """What is ready. `timeout` is in virtual seconds: None when no timer is set, 0 when callbacks wait to be run."""
         found = self._real.select(0)
         if found or (timeout is not None and timeout <= 0):
             return found
@@ -64,8 +64,8 @@ class _JumpingSelector(selectors.BaseSelector):
             found = self._real.select(self._loop.patience)
             if not found:
                 raise Stuck(
-                    f"nothing has happened for {self._loop.patience:g} s and nothing can: no timer is set and every process and "
-                    "task waits (for a message that nobody sends?). Process.list() and Process.info() show who waits"
+                    f"nothing has happened for {self._loop.patience:g} s and nothing can: no timer is set and every "
+                    "process and task waits (for a message that nobody sends?). Process.info() shows where"
                 )
             return found
         # One descriptor is the loop's own, through which threads wake it.

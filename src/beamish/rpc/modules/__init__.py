@@ -1,6 +1,8 @@
-"""Erlang modules that answer on our nodes, in Erlang's own shapes: each is a Python module whose `__all__` may be called.
+"""Erlang modules that answer on our nodes, in Erlang's own shapes: each is a Python module whose `__all__` may be
+called.
 
-They run inside the process that was started for the call, so `self()` and the group leader are those of the caller's request.
+They run inside the process that was started for the call, so `self()` and the group leader are those of the caller's
+request.
 """
 
 from __future__ import annotations

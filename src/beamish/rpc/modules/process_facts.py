@@ -1,4 +1,5 @@
-"""Items of `erlang:process_info/2`. What Python has no counterpart of (heaps, collections, traces) has Erlang's value for none.
+"""Items of `erlang:process_info/2`. What Python has no counterpart of (heaps, collections, traces) has Erlang's value
+for none.
 
 Source  ERTS, erlang:process_info/2 (shapes compared with OTP 25); facts section 19.
 """
@@ -13,14 +14,12 @@ from beamish.process.info import info_of
 from beamish.rpc.introspection import word_size
 from beamish.term import Atom, atom, charlist
 
-DEFAULT_FACTS: Final = tuple(
-    atom(name)
-    for name in (
-        "registered_name", "current_function", "initial_call", "status", "message_queue_len", "links", "dictionary", "trap_exit",
-        "error_handler", "priority", "group_leader", "total_heap_size", "heap_size", "stack_size", "reductions",
-        "garbage_collection", "suspending",
-    )
+DEFAULT_NAMES: Final = (
+    "registered_name", "current_function", "initial_call", "status", "message_queue_len", "links", "dictionary",
+    "trap_exit", "error_handler", "priority", "group_leader", "total_heap_size", "heap_size", "stack_size",
+    "reductions", "garbage_collection", "suspending",
 )  # fmt: skip
+DEFAULT_FACTS: Final = tuple(atom(name) for name in DEFAULT_NAMES)
 """What `process_info/1` tells, in its order."""
 
 GARBAGE_COLLECTION: Final = [

@@ -1,0 +1,40 @@
+"""Making a runtime answer calls: policy, remote spawns, registered servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beamish.node.runtime import Runtime
+from beamish.rpc.exports import Exports, Listed
+from beamish.rpc.loggers import start_loggers
+from beamish.rpc.modules import BUILTIN
+from beamish.rpc.rex import Rex
+from beamish.rpc.servers import NetKernel, start_server
+from beamish.rpc.spawn_service import SpawnService, local_apply, report_to_leaders_too
+
+Allowed = Listed | Exports
+
+
+async def start_services(runtime: Runtime, exports: Allowed = None) -> Exports:
+    """Start everything that answers peers. To be done before the first connection: they ask in the first milliseconds.
+
+    exports: what peers may call (patterns, or {alias: module}); None everything. Raises BadExport.
+    """
+    policy = exports if isinstance(exports, Exports) else Exports(exports)
+    policy.node = str(runtime.node)
+    policy.builtin = {**BUILTIN, **policy.builtin}
+    services = runtime.services
+    services["exports"] = policy
+    services["spawn_requested"] = SpawnService(runtime, policy)
+    services["local_apply"] = local_apply(runtime)
+    report_to_leaders_too(runtime)
+    start_server(runtime, lambda: NetKernel(runtime, policy))
+    start_server(runtime, lambda: Rex(runtime, policy))
+    start_loggers(runtime)
+    return policy
+
+
+def add_module(runtime: Runtime, name: str, module: Any) -> None:
+    """Answer calls to an Erlang module's name: `module` is a Python module (its `__all__`), its dotted name, or
+    {function: callable}."""
+    runtime.services["exports"].builtin[name] = module
