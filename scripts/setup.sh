@@ -54,19 +54,17 @@ fi
 require_headers "$venv/bin/python"
 require_compiler
 
-if ! have .stamp-install "$install_stamp"; then
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+if have .stamp-install "$install_stamp"; then
+    say "compiling what changed"
+    "$venv/bin/python" setup.py -q build_ext --inplace -j "$jobs"
+else
     rm -f "$venv/.stamp-install" "$venv/.stamp-compiled"
     say "installing build tools"
     "$venv/bin/python" -m pip install -q --upgrade 'setuptools>=77' wheel 'Cython>=3.1'
-fi
-
-jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-say "compiling (a minute or two when everything is new)"
-"$venv/bin/python" setup.py -q build_ext --inplace -j "$jobs"
-
-if ! have .stamp-install "$install_stamp"; then
-    say "installing beamish and the developers' tools"
-    "$venv/bin/python" -m pip install -q --no-build-isolation -e '.[dev]'
+    say "compiling and installing beamish with the developers' tools (some minutes)"
+    printf '[build_ext]\nparallel = %s\n' "$jobs" >build/parallel.cfg
+    DIST_EXTRA_CONFIG=$PWD/build/parallel.cfg "$venv/bin/python" -m pip install -q --no-build-isolation -e '.[dev]'
     # Worked out again: the interpreter did not exist when the stamp was first computed.
     install_stamp=$({ printf '%s\0' pyproject.toml setup.py | digest; "$venv/bin/python" -VV; pwd; })
 fi

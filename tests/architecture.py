@@ -160,7 +160,10 @@ def impure(sources: Iterable[Source], rules: Rules) -> list[str]:
 
 
 def too_long(sources: Iterable[Source], exceptions: Mapping[str, tuple[int, str]]) -> list[str]:
-    """Files of more than LINES lines. exceptions: path -> (its own limit, why); one that is not needed is a finding too."""
+    """Files of more than LINES lines.
+
+    exceptions: path -> (its own limit, why). One that is not needed is a finding too.
+    """
     lines = {source.path: len(source.text.splitlines()) for source in sources}
     findings = []
     for path, count in lines.items():

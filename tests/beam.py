@@ -19,6 +19,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -108,12 +109,13 @@ class Child:
         self._join()
 
     def _join(self) -> None:
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
         self.process.wait()
         self._reader.join()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -142,14 +144,24 @@ class Child:
         self.kill()
 
 
+# epmd does not care about its standard input; the shell around it does, so that no epmd outlives a killed test run.
+_UNTIL_STDIN_CLOSES = 'exec 3<&0; "$@" & epmd=$!; (cat <&3; kill $epmd) >/dev/null 2>&1 & exec 3<&-; wait $epmd'
+
+
 class RealEpmd(Child):
     """Erlang's own epmd in the foreground, on a port of its own."""
 
     def __init__(self, port: int | None = None, *options: str) -> None:
         self.port = port or free_port()
         command = ["epmd", "-port", str(self.port), "-address", "127.0.0.1", "-d", "-d", *options]
-        super().__init__(command, {})
+        super().__init__(["sh", "-c", _UNTIL_STDIN_CLOSES, "sh", *command], {})
         self.wait_line("entering the main select", START_TIMEOUT)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._join()
 
 
 class BeamNode(Child):

@@ -37,9 +37,18 @@ ports = st.builds(Port, nodes, st.one_of(st.integers(0, U32), st.integers(0, 2**
 refs = st.builds(Ref, nodes, st.integers(1, U32), st.lists(st.integers(0, U32), min_size=3, max_size=5))
 export_funs = st.builds(ExportFun, atoms, atoms, st.integers(0, 255))
 
-leaves = st.one_of(
+_every_leaf = st.one_of(
     atoms, integers, floats, binaries, texts, bitstrings, pids, ports, refs, export_funs, texts.map(Charlist)
 )
+
+
+@st.composite
+def _leaf(draw: st.DrawFn) -> Any:
+    return draw(_every_leaf)
+
+
+# Behind a name, so that its description, which is printed for each place where it is used, stays short.
+leaves = _leaf()
 
 
 def _same_in_some_release(key: Any) -> Any:
@@ -63,12 +72,12 @@ def _dict(pairs: list[tuple[Any, Any]]) -> dict[Any, Any] | TermMap:
 
 def nested(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Containers of the given terms."""
-    pairs = st.lists(st.tuples(children, children), max_size=6)
+    pairs = st.lists(st.tuples(children, children), max_size=4)
     return st.one_of(
-        st.lists(children, max_size=8),
-        st.lists(children, max_size=8).map(tuple),
+        st.lists(children, max_size=5),
+        st.lists(children, max_size=5).map(tuple),
         st.lists(st.integers(0, 300), max_size=40),
-        st.dictionaries(atoms, children, max_size=6),
+        st.dictionaries(atoms, children, max_size=4),
         pairs.map(_dict),
         pairs.map(_term_map),
         st.builds(
@@ -90,7 +99,18 @@ def nested(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-terms = st.recursive(leaves, nested, max_leaves=25)
+_levels: list[st.SearchStrategy[Any]] = [leaves]
+
+
+@st.composite
+def _level(draw: st.DrawFn, depth: int) -> Any:
+    return draw(_levels[depth])
+
+
+for _depth in range(3):
+    _levels.append(st.one_of(leaves, nested(_level(_depth))))
+
+terms = _level(3)
 """Any term that is written as it is; registered Python classes are in `structs`."""
 
 microsecond_times = st.one_of(st.times(), st.times().map(lambda time: time.replace(microsecond=0)))

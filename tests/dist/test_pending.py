@@ -218,7 +218,7 @@ class Chooser:
 
 
 @given(schedules, st.integers(1, 3))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_nodes_that_want_each_other_meet_without_waiting_for_a_time_limit(numbers: list[int], who: int) -> None:
     model = Model(SMALL, GREAT)
     choose = Chooser(numbers)
@@ -231,7 +231,7 @@ def test_nodes_that_want_each_other_meet_without_waiting_for_a_time_limit(number
 
 
 @given(schedules)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_wishes_and_cuts_at_any_time_end_in_agreement(numbers: list[int]) -> None:
     model = Model(SMALL, GREAT)
     choose = Chooser(numbers)
@@ -243,7 +243,7 @@ def test_wishes_and_cuts_at_any_time_end_in_agreement(numbers: list[int]) -> Non
 
 
 @given(schedules)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_mishaps_at_any_time_end_in_agreement(numbers: list[int]) -> None:
     model = Model(SMALL, GREAT)
     choose = Chooser(numbers)

@@ -37,11 +37,11 @@ def test_a_registered_value_comes_back_as_the_same_type_and_value(value: Any) ->
     back = decode(encode(value))
     assert type(back) is type(value)
     assert back == value or str(back) == str(value)  # NaN equals nothing
-    assert encode(back) == encode(value)
+    assert reference.strict(reference.decode(encode(back))) == reference.strict(reference.decode(encode(value)))
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.recursive(st.one_of(strategies.leaves, strategies.structs), strategies.nested, max_leaves=12))
+@given(st.one_of(strategies.structs, strategies.nested(st.one_of(strategies.leaves, strategies.structs))))
 def test_structs_inside_other_terms_lose_nothing(term: Any) -> None:
     data = encode(term)
     wire = reference.strict(reference.decode(data))

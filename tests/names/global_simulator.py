@@ -1,7 +1,7 @@
 """A cluster of name server cores over a simulated network, in virtual time.
 
-Every pair of nodes has its own delay, with jitter, and keeps its order, as TCP does. Nothing here sleeps: the clock jumps to the
-next event. The same seed gives the same run.
+Every pair of nodes has its own delay, with jitter, and keeps its order, as TCP does. Nothing here sleeps: the clock
+jumps to the next event. The same seed gives the same run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Connection:
 
 
 class SimNode:
-    def __init__(self, net: Net, name: str, creation: int, make_core: Callable[..., GlobalCore], **options: Any) -> None:
+    def __init__(
+        self, net: Net, name: str, creation: int, make_core: Callable[..., GlobalCore], **options: Any
+    ) -> None:
         self.net = net
         self.name = atom(name)
         self.creation = creation
@@ -237,7 +239,11 @@ class SimNode:
                 del watched[watcher, key]
         steps: list[Callable[[], None]] = [
             lambda: self.act(self.core.handle_nodedown(peer.name, why, self.net.now)),
-            lambda: [self.settle(key, False, atom.noconnection) for key, node in list(self.calls.items()) if node is peer.name],
+            lambda: [
+                self.settle(key, False, atom.noconnection)
+                for key, node in list(self.calls.items())
+                if node is peer.name
+            ],
             lambda: [self.report_down(key) for key, pid in list(self.monitors.items()) if pid.node is peer.name],
         ]
         self.net.rng.shuffle(steps)
@@ -338,14 +344,14 @@ class Net:
         self.later(0.0, lambda: closer.went_down(connection, why))
         self.later(at - self.now + 1e-9, lambda: peer.went_down(connection, far))
 
-    def cut(self, one: SimNode, two: SimNode) -> None:
-        """The link fails: both ends notice, each in its own time."""
+    def cut(self, one: SimNode, two: SimNode, within: float = 1.5) -> None:
+        """The link fails: both ends notice, each in its own time, at most that many seconds later."""
         self.cuts.add(frozenset((one.name, two.name)))
         connection = one.connections.get(two.name)
         if connection is not None:
             connection.broken = True
             for end in connection.ends:
-                self.later(self.rng.uniform(0.0, 1.5), lambda end=end: end.went_down(connection, Gone.LOST))
+                self.later(self.rng.uniform(0.0, within), lambda end=end: end.went_down(connection, Gone.LOST))
 
     def heal(self, one: SimNode, two: SimNode) -> None:
         self.cuts.discard(frozenset((one.name, two.name)))
@@ -365,7 +371,9 @@ class Net:
         for connection in list(node.connections.values()):
             peer = connection.other(node)
             at = max(connection.last[peer], self.now + self.delay(node, peer))
-            self.later(at - self.now + 1e-9, lambda peer=peer, connection=connection: peer.went_down(connection, Gone.LOST))
+            self.later(
+                at - self.now + 1e-9, lambda peer=peer, connection=connection: peer.went_down(connection, Gone.LOST)
+            )
         node.alive = False
         del self.nodes[node.name]
 

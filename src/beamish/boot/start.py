@@ -13,6 +13,8 @@ from beamish.dist.net_kernel import NetKernel, Options
 from beamish.epmd import client as epmd
 from beamish.epmd.start import ensure_epmd
 from beamish.io.group_leader import start_user
+from beamish.io.requests import Device
+from beamish.names.server import start_global
 from beamish.node.cookie import find_cookie
 from beamish.node.host import addresses, full_hostname, is_loopback, listen_addresses, short_hostname
 from beamish.node.names import complete, split
@@ -22,19 +24,11 @@ from beamish.term import Atom, atom
 
 log = logging.getLogger("beamish.node")
 
-try:
-    from beamish.names.server import start_global
-except ImportError:
 
-    async def start_global(runtime, *, connect_all):  # type: ignore
-        pass
-
-
-
-async def start_local(*, exports: Iterable[str] | None = None) -> Runtime:
+async def start_local(*, exports: Iterable[str] | None = None, device: Device | None = None) -> Runtime:
     """A node without a name: processes and services, no distribution."""
     runtime = Runtime()
-    await start_user(runtime)
+    await start_user(runtime, device)
     await start_services(runtime, exports=exports)
     return runtime
 
@@ -52,12 +46,14 @@ async def start_node(
     epmd_port: int | None = None,
     exports: Iterable[str] | None = None,
     allowed: Iterable[Atom | str] | None = None,
+    device: Device | None = None,
 ) -> Runtime:
     """Start a distributed node on the running loop.
 
     name: ``barry``, ``barry@host`` or ``barry@host.domain``; long: whether it is a long name (None: judged by its host part).
     cookie: None reads the environment or ~/.erlang.cookie. port_range: distribution ports, (0, 0) for any.
     net_ticktime: seconds. exports: modules that peers may call, None for all. allowed: the only nodes let in, None for all.
+    device: what the node's processes print on and read from, None for the standard streams.
     Raises NodeError (EpmdError) with what to do about it.
     """
     if long is None:
@@ -87,7 +83,7 @@ async def start_node(
         await registration.wait_closed()
 
     runtime.stopping.append(give_name_back)
-    await start_user(runtime)
+    await start_user(runtime, device)
     await start_services(runtime, exports=exports)
     await start_global(runtime, connect_all=connect_all and not hidden)
     net.accept(listeners)

@@ -186,13 +186,17 @@ class NetKernel:
         if self._performing:
             return
         self._performing = True
+        touched = {state}
         try:
             while self._queue:
-                self._do(*self._queue.popleft())
+                concerned, action = self._queue.popleft()
+                self._do(concerned, action)
+                touched.add(concerned)
         finally:
             self._performing = False
-        if state.idle:
-            self.states.pop(state.peer, None)
+        for one in touched:
+            if one.idle and self.states.get(one.peer) is one:
+                del self.states[one.peer]
 
     def _do(self, state: p.PeerState, action: p.Action) -> None:
         match action:

@@ -51,8 +51,8 @@ class StartAttempt(NamedTuple):
 class AbortAttempt(NamedTuple):
     """Stop that attempt in whatever phase it is and close its socket. Later reports about it are ignored.
 
-    What counts is that it does not go on: before an attempt sends its name or its challenge reply, its owner checks that
-    it is ``PeerState.attempt`` still.
+    What counts is that it does not go on: an attempt that is no longer ``PeerState.attempt`` must not send its name nor
+    its challenge reply. (A cancelled asyncio task keeps that by itself: it is ended at the await where it waits.)
     """
 
     link: int

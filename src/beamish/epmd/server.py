@@ -22,7 +22,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from beamish.epmd.client import configured_port
 from beamish.epmd.directory import REGISTRATIONS_MAX, Directory
@@ -210,13 +210,13 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, not a check: uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
         if self._server.crowded():
-            transport.abort()
+            self._transport.abort()
             return
         self._server.open.add(self)
-        self._timer = asyncio.get_running_loop().call_later(self._server.request_timeout, transport.abort)
+        self._timer = asyncio.get_running_loop().call_later(self._server.request_timeout, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         if self._answered:

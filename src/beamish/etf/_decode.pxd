@@ -28,6 +28,7 @@ cdef class Decoder:
     cdef int error
     cdef int error_tag
     cdef const unsigned char* error_at
+    cdef object problem
     # Optional: pids of this node and creation are looked up, and the process's own Pid (whose `process` is set) is given.
     cdef Atom local_node
     cdef uint32_t local_creation

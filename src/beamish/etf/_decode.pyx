@@ -93,6 +93,13 @@ cdef PyObject* fault(Decoder d, int error, int tag) noexcept:
     return NULL
 
 
+cdef PyObject* broken(Decoder d, object problem, int tag) noexcept:
+    """Something went wrong that is not in the bytes: no memory, an interrupt, a class's own code."""
+    if d.problem is None:
+        d.problem = problem
+    return fault(d, OTHER, tag)
+
+
 cdef inline PyObject* take(object made) noexcept:
     """An own reference to what Cython holds."""
     Py_INCREF(<PyObject*>made)
@@ -114,8 +121,8 @@ cdef PyObject* make_atom(Decoder d, const unsigned char* p, Py_ssize_t n, bint l
         return take(intern_latin1(p, n) if latin1 else intern_utf8(p, n))
     except ValueError:
         return fault(d, BAD_ATOM, ATOM_EXT if latin1 else ATOM_UTF8_EXT)
-    except BaseException:
-        return fault(d, OTHER, ATOM_UTF8_EXT)
+    except BaseException as error:
+        return broken(d, error, ATOM_UTF8_EXT)
 
 
 cdef inline PyObject* read_atom_text(Decoder d, Py_ssize_t n, int tag) noexcept:
@@ -215,8 +222,8 @@ cdef PyObject* read_big(Decoder d, Py_ssize_t n, int tag) noexcept:
     try:
         number = int.from_bytes(<bytes>p[:n], "little")
         return take(-number if negative else number)
-    except BaseException:
-        return fault(d, OTHER, tag)
+    except BaseException as error:
+        return broken(d, error, tag)
 
 
 cdef PyObject* read_float(Decoder d) noexcept:
@@ -294,8 +301,8 @@ cdef PyObject* read_bits(Decoder d) noexcept:
         return PyBytes_FromStringAndSize(<const char*>p, n)
     try:
         return take(new_bits(p, n, bits))
-    except BaseException:
-        return fault(d, OTHER, BIT_BINARY_EXT)
+    except BaseException as error:
+        return broken(d, error, BIT_BINARY_EXT)
 
 
 # --- identifiers ----------------------------------------------------------------------------------------------------
@@ -323,8 +330,8 @@ cdef PyObject* read_pid(Decoder d, int tag) noexcept:
             return known
     try:
         known = take(new_pid(<Atom>node, id, serial, creation))
-    except BaseException:
-        known = fault(d, OTHER, tag)
+    except BaseException as error:
+        known = broken(d, error, tag)
     Py_DECREF(node)
     return known
 
@@ -347,8 +354,8 @@ cdef PyObject* read_port(Decoder d, int tag) noexcept:
     d.p += n
     try:
         made = take(new_port(<Atom>node, id, creation))
-    except BaseException:
-        made = fault(d, OTHER, tag)
+    except BaseException as error:
+        made = broken(d, error, tag)
     Py_DECREF(node)
     return made
 
@@ -385,8 +392,8 @@ cdef PyObject* read_ref(Decoder d, int tag) noexcept:
             for i in range(count):
                 ref.word[i] = get32(p + width + 4 * i)
         made = take(ref)
-    except BaseException:
-        made = fault(d, OTHER, tag)
+    except BaseException as error:
+        made = broken(d, error, tag)
     Py_DECREF(node)
     return made
 
@@ -406,8 +413,8 @@ cdef PyObject* read_export(Decoder d) noexcept:
             d.p += 2
             try:
                 made = take(new_export(<object>module, <object>function, (d.p - 1)[0]))
-            except BaseException:
-                made = fault(d, OTHER, EXPORT_EXT)
+            except BaseException as error:
+                made = broken(d, error, EXPORT_EXT)
         Py_DECREF(function)
     Py_DECREF(module)
     return made
@@ -455,8 +462,8 @@ cdef PyObject* read_fun(Decoder d) noexcept:
             try:
                 made = take(new_fun(<object>part[0], p[4], <bytes>p[5:21], get32(p + 21), <object>part[1], <object>part[2],
                                     <Pid>part[3], <tuple>part[4]))
-            except BaseException:
-                made = fault(d, OTHER, NEW_FUN_EXT)
+            except BaseException as error:
+                made = broken(d, error, NEW_FUN_EXT)
     for i in range(5):
         Py_XDECREF(part[i])
     return made
@@ -499,8 +506,8 @@ cdef PyObject* improper(Decoder d, PyObject* elements, PyObject* tail) noexcept:
     cdef PyObject* made
     try:
         made = take(new_improper(tuple(<list>elements), <object>tail))
-    except BaseException:
-        made = fault(d, OTHER, LIST_EXT)
+    except BaseException as error:
+        made = broken(d, error, LIST_EXT)
     Py_DECREF(elements)
     Py_DECREF(tail)
     return made
@@ -679,8 +686,8 @@ cdef PyObject* finish_term_map(Decoder d, list pairs) noexcept:
         return fault(d, DUPLICATE, MAP_EXT)
     except RecursionError:
         return fault(d, DEPTH, MAP_EXT)
-    except BaseException:
-        return fault(d, OTHER, MAP_EXT)
+    except BaseException as error:
+        return broken(d, error, MAP_EXT)
 
 
 cdef PyObject* read_term_map(Decoder d, PyObject* so_far, PyObject* key, PyObject* value, Py_ssize_t more) noexcept:
@@ -707,8 +714,8 @@ cdef PyObject* read_term_map(Decoder d, PyObject* so_far, PyObject* key, PyObjec
             more -= 1
         if more == 0:
             made = finish_term_map(d, pairs)
-    except BaseException:
-        fault(d, OTHER, MAP_EXT)
+    except BaseException as error:
+        broken(d, error, MAP_EXT)
     Py_DECREF(so_far)
     Py_XDECREF(key)
     Py_XDECREF(value)
@@ -723,8 +730,8 @@ cdef bint has_twins(Decoder d, PyObject* made) noexcept:
         fault(d, DUPLICATE, MAP_EXT)
     except RecursionError:
         fault(d, DEPTH, MAP_EXT)
-    except BaseException:
-        fault(d, OTHER, MAP_EXT)
+    except BaseException as error:
+        broken(d, error, MAP_EXT)
     return True
 
 
@@ -733,8 +740,8 @@ cdef PyObject* read_struct(Decoder d, PyObject* made) noexcept:
     cdef PyObject* value
     try:
         value = take(from_map(<dict>made))
-    except BaseException:
-        value = fault(d, OTHER, MAP_EXT)
+    except BaseException as error:
+        value = broken(d, error, MAP_EXT)
     Py_DECREF(made)
     return value
 
@@ -951,11 +958,18 @@ cdef class Decoder:
         return found
 
     cdef object failure(self):
+        """The exception for what went wrong."""
+        problem = self.problem
+        self.problem = None
         if PyErr_Occurred() != NULL:
             PyErr_Clear()
             return MemoryError("no memory for a term")
-        return DecodeError(FAULTS.get(self.error, "the term could not be built"), self.error_at - self.start,
+        if isinstance(problem, MemoryError) or (problem is not None and not isinstance(problem, Exception)):
+            return problem
+        made = DecodeError(FAULTS.get(self.error, "the term could not be built"), self.error_at - self.start,
                            self.error_tag if self.error_tag else None)
+        made.__cause__ = problem
+        return made
 
 
 # --- the Python face ------------------------------------------------------------------------------------------------

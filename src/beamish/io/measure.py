@@ -30,12 +30,14 @@ _CHARACTERS_A_LEVEL = 4  # of a printable binary
 @dataclass(slots=True, frozen=True)
 class Style:
     """unicode: the `t` modifier; strings: show printable lists and binaries as text; printable_unicode: what counts as
-    printable under `t` (OTP: the +pc flag); own_node: whose pids are local."""
+    printable under `t` (OTP: the +pc flag); own_node: whose pids are local; quote_binaries: printable binaries as "…"
+    and charlists as ~c"…", as Elixir writes them."""
 
     unicode: bool = False
     strings: bool = True
     printable_unicode: bool = True
     own_node: Atom | None = None
+    quote_binaries: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -129,7 +131,8 @@ def _list(items: list[Any], improper: ImproperList | None, depth: int, style: St
     if not items:
         return _leaf("[]")
     if improper is None and style.strings and depth != 1 and _printable(items, style):
-        return _leaf(quoted("".join(map(chr, items)), '"', unicode=True))
+        sigil = "~c" if style.quote_binaries else ""
+        return _leaf(sigil + quoted("".join(map(chr, items)), '"', unicode=True))
     if nesting >= MAX_NESTING:
         return _leaf("[...]")
     parts, left = _measured(items, depth, style, nesting)
@@ -213,6 +216,8 @@ def _binary(term: bytes | BitString, depth: int, style: Style) -> Piece:
     if style.strings and bits == 8:
         shown = _binary_as_text(data, depth - 1 if depth > 0 else -1, style)
         if shown is not None:
+            if style.quote_binaries and shown.endswith('"' if data.isascii() else '"/utf8'):
+                return _leaf(shown.removesuffix("/utf8"))
             return _leaf(f"<<{shown}>>")
     text = write_bytes(data, bits, depth - 1 if depth > 0 else -1)
     return Piece("bytes", len(text), text)

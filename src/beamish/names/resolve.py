@@ -113,9 +113,12 @@ class Methods:
 
 
 def exchange_names(
-    state: State, names: NameTable, peer: Atom, his_names: list[Term]
+    state: State, names: NameTable, peer: Atom, his_names: list[Term], thorough: bool = False
 ) -> Activity[tuple[list[Term], list[Term]]]:
-    """Compare a peer's names with ours; gives (what we have to do, what he has to do)."""
+    """Compare a peer's names with ours; gives (what we have to do, what he has to do).
+
+    thorough: insert again what we have already, so that those who joined us meanwhile are told.
+    """
     ops: list[Term] = []
     his_ops: list[Term] = []
     for triple in his_names:
@@ -126,7 +129,7 @@ def exchange_names(
                 state.log("warning", f"global: {peer.text} sent a name we cannot read: {triple!r}")
                 continue
         ours = names.lookup(name)
-        if ours is None:
+        if ours is None or (thorough and ours.pid == pid):
             ops.append((m.INSERT, (name, pid, method)))
         elif ours.pid != pid and state.node.text < peer.text:
             mine, his = yield from _settle(state, ours, (name, pid, method))

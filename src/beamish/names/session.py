@@ -53,6 +53,7 @@ class Session:
 
     node: Atom
     my_tag: int
+    thorough: bool = False
     him: Candidate | None = None
     lock_id: Term = None
     locked: bool = False
@@ -89,12 +90,12 @@ class Sessions:
 
     # beginning
 
-    def begin(self, node: Atom) -> None:
-        """A visible node connected."""
+    def begin(self, node: Atom, *, thorough: bool = False) -> None:
+        """A visible node connected. thorough: names on which we agree are told to our side again."""
         if node in self.state.known or node in self.by_node:
             return
         self.last_tag += 1
-        session = self.by_node[node] = Session(node, self.last_tag)
+        session = self.by_node[node] = Session(node, self.last_tag, thorough)
         self.state.cast(node, m.init_connect(session.my_tag, self.state.node, self.state.known, self.state.pid))
         parked = self.parked.pop(node, None)
         if parked is not None:
@@ -142,7 +143,7 @@ class Sessions:
         if node not in state.known or node in state.synced or since is None or state.now - since < DOUBT_AFTER:
             return False
         self.doubted[node] = state.known.pop(node)
-        self.begin(node)
+        self.begin(node, thorough=True)
         return True
 
     def init_connect_ack(self, node: Atom, my_tag: Term, his_tag: Term) -> None:
@@ -172,7 +173,7 @@ class Sessions:
         connection = state.connections.get(node)
 
         def again() -> None:
-            if state.connect_all and connection is not None and state.connections.get(node) is connection:
+            if state.connect_all and connection is not None and state.connections.get(node) == connection:
                 self.begin(node)
 
         pause = min(RESTART_FIRST * (1 << min(times - 1, 10)), RESTART_MOST)
@@ -228,7 +229,7 @@ class Sessions:
             )
 
     def _resolver(self, session: Session, him: Candidate | None, his_names: list[Term]) -> Activity[None]:
-        ops, his_ops = yield from exchange_names(self.state, self.names, session.node, his_names)
+        ops, his_ops = yield from exchange_names(self.state, self.names, session.node, his_names, session.thorough)
         if self.by_node.get(session.node) is session and session.him is him and him is not None:
             known = self.state.known_for(him.version)
             self.state.cast(him.node, m.resolved(self.state.node, his_ops, known, self.names.names_ext(), him.his_tag))
@@ -296,7 +297,7 @@ class Sessions:
         self.unconfirmed.discard(node)
         state = self.state
         if state.connected(node) and state.connect_all and node in state.synced and node not in state.known:
-            self.begin(node)
+            self.begin(node, thorough=True)
 
     def forget(self, node: Atom) -> None:
         """The node is gone or has to go."""

@@ -22,6 +22,7 @@ cdef enum Bits:
     SUSPENDED = 8192    # sent more than a connection takes; rests at its next receive until that drains
     THROWING = 16384    # an error (in rare.result) is to be thrown into it
     GRACED = 32768      # the timer that ends a long clean-up runs
+    YIELDED = 65536     # asyncio.sleep(0): runs again when the loop has had a turn
 
 
 cdef class Rare:
@@ -64,6 +65,7 @@ cdef class Process:
     cdef Rare rarely(self)
     cdef int push(self, object message) except -1
     cdef object take(self, int place)
+    cdef int shrink(self) except -1
     cdef void clear_mailbox(self) noexcept
 
 

@@ -138,6 +138,14 @@ cdef class Process:
             for i in range(place, self.count - 1):
                 self.ring[(self.head + i) & mask] = self.ring[(self.head + i + 1) & mask]
         self.count -= 1
+        if self.count == 0 or self.cap > 1024:
+            self.shrink()
+        message = <object>found
+        Py_DECREF(message)
+        return message
+
+    cdef int shrink(self) except -1:
+        """A mailbox that was large gives memory back."""
         if self.count == 0:
             self.head = 0
             if self.cap > 64:
@@ -146,9 +154,7 @@ cdef class Process:
                 self.cap = 0
         elif self.cap > 1024 and self.count < self.cap >> 3:
             resize_ring(self, self.cap >> 1)        # a burst is over, though the mailbox may never be quite empty
-        message = <object>found
-        Py_DECREF(message)
-        return message
+        return 0
 
     cdef void clear_mailbox(self) noexcept:
         cdef PyObject** ring = self.ring
@@ -260,7 +266,7 @@ cdef class Process:
             return "exiting"
         if self.bits & RUNNING:
             return "running"
-        if self.bits & QUEUED:
+        if self.bits & (QUEUED | YIELDED):
             return "runnable"
         return "waiting"
 
@@ -735,30 +741,39 @@ cdef PyObject* timeout_of(Scheduler home, Entry* entry) noexcept:
 
 # ---- verbs
 
-def send(dest, message):
+@cython.binding(False)      # a plain C function: the interpreter has a faster call for those
+def send(dest, message, /):
     """Send a message; never waits.
 
     dest: a Pid; a registered name (Atom or str); (name, node); an alias Ref. A message to a process that is gone is dropped
     silently, as in Erlang; a local name that nobody holds raises NoProcess.
     """
-    cdef Process here
-    cdef Process target
+    cdef PyObject* here = <PyObject*>beamish_current_process
+    cdef PyObject* target
     if type(dest) is Pid and (<Pid>dest).process != NULL:
-        target = <Process>(<Pid>dest).process
-        if get_current() != NULL:
-            here = <Process>get_current()
-            if here.bits & DEAD:
+        # The hot path holds borrowed pointers: nothing here can end either process.
+        target = <PyObject*>(<Pid>dest).process
+        if here == NULL or ((<Process>here).home is (<Process>target).home and not (<Process>here).bits & DEAD):
+            if (<Process>target).home.strict:
+                (<Process>target).home.send_pid(dest, message)      # it checks
                 return
-            if here.home is not target.home:
-                here.home.send(dest, message)
-                return
-        if target.home.strict:
-            target.home.strict_check(message)
-        target.home.deliver(target, message)
-        return
+            if (<Process>target).count == (<Process>target).cap:
+                (<Process>target).push(message)
+            else:
+                Py_INCREF(message)
+                (<Process>target).ring[((<Process>target).head + (<Process>target).count)
+                                       & ((<Process>target).cap - 1)] = <PyObject*>message
+                (<Process>target).count += 1
+            (<Process>target).home.messages += 1
+            if (<Process>target).bits & (WAITING | QUEUED) == WAITING:
+                (<Process>target).home.wake(<Process>target)
+            return
+        if (<Process>here).bits & DEAD:
+            return
     require_runtime("send()").send(dest, message)
 
 
+@cython.binding(False)
 def self_():
     """The current process's pid."""
     return require_process("self()").pid
@@ -932,13 +947,53 @@ cdef PySendResult receive_step(PyObject* me, PyObject* arg, PyObject** result) e
     return PYGEN_NEXT
 
 
+cdef class PlainReceive:
+    """`receive()` without conditions: one object serves everybody."""
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef PyObject* result = NULL
+        cdef PySendResult outcome = plain_step(<PyObject*>self, NULL, &result)
+        if outcome == PYGEN_NEXT:
+            Py_XDECREF(result)
+            return None
+        value = <object>result
+        Py_DECREF(value)
+        raise StopIteration(value)
+
+
+cdef PySendResult plain_step(PyObject* me, PyObject* arg, PyObject** result) except? PYGEN_ERROR:
+    cdef PyObject* here = <PyObject*>beamish_current_process
+    if here == NULL:
+        require_process("receive()")
+    if (<Process>here).bits & (EXITING | UNWINDING | DEAD | SUSPENDED) or (<Process>here).home.fuel <= 0 \
+            or (<Process>here).count == 0:
+        return receive_step(<PyObject*>UNCONDITIONAL, arg, result)
+    (<Process>here).home.fuel -= 1
+    # Oldest message out; its reference goes to the caller.
+    result[0] = (<Process>here).ring[(<Process>here).head]
+    (<Process>here).count -= 1
+    (<Process>here).head = ((<Process>here).head + 1) & ((<Process>here).cap - 1)
+    if (<Process>here).count == 0 or (<Process>here).cap > 1024:
+        (<Process>here).shrink()
+    return PYGEN_RETURN
+
+
 (<TypeObj*><PyObject*>Receive).tp_as_async.am_send = <void*>receive_step
+(<TypeObj*><PyObject*>PlainReceive).tp_as_async.am_send = <void*>plain_step
 
-cdef Receive PLAIN = Receive.__new__(Receive)
-PLAIN.simple = True
-PLAIN.timeout = -1
+cdef Receive UNCONDITIONAL = Receive.__new__(Receive)
+UNCONDITIONAL.simple = True
+UNCONDITIONAL.timeout = -1
+cdef PlainReceive PLAIN = PlainReceive()
 
 
+@cython.binding(False)
 def receive(wanted=None, *, timeout=None, int since=0):
     """Wait for a message and return it: ``message = await receive()``.
 

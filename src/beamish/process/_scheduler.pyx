@@ -16,7 +16,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from beamish.process._core cimport (
     CANCELLING, DEAD, EXITING, FORCED, GRACED, PARKED, QUEUED, RUNNING, STARTED, SUSPENDED, SYSTEM, THROWING, TIMED_OUT, UNWINDING,
-    WAITING, Process, Rare, Route, Scheduler, atom_of, get_current, require_process, set_current, timeout_of,
+    WAITING, YIELDED, Process, Rare, Route, Scheduler, atom_of, get_current, require_process, set_current, timeout_of,
 )
 from beamish.process._signals cimport finish, kill
 from beamish.process._timers cimport Entry, Timer, TimerHeap
@@ -25,7 +25,7 @@ from beamish.term._identifiers cimport Pid, Ref
 
 from beamish.errors import Exit
 from beamish.process import _signals as signals
-from beamish.process.body import apply
+from beamish.process.body import body_of
 from beamish.process.exits import exit_within, reason_of
 from beamish.term._atom import atom
 
@@ -108,7 +108,7 @@ cdef class Kernel(Scheduler):
                 raise TypeError("spawn() takes arguments for a function, not for a coroutine that already has them")
             coro = function
         elif callable(function):
-            coro = apply(function, args, kwargs or {})
+            coro = body_of(function, args, kwargs or {})
         else:
             raise TypeError(f"spawn() takes a function, not {function!r}")
         process = Process.__new__(Process)
@@ -153,9 +153,10 @@ cdef class Kernel(Scheduler):
         cdef Process process
         cdef PyObject* before = get_current()
         cdef int steps = 0
-        cdef double end = 0
-        if self.draining or self.closed:
+        cdef double end
+        if self.draining or self.closed or (self.ready_head == NULL and not self.dirty):
             return 0
+        end = beamish_now() + self.slice
         self.draining = True
         task_before = None
         if self.tasks is not None:
@@ -175,11 +176,8 @@ cdef class Kernel(Scheduler):
                     continue
                 self.step(process)
                 steps += 1
-                if steps & 7 == 0:
-                    if end == 0:
-                        end = beamish_now() + self.slice
-                    elif beamish_now() >= end:
-                        break
+                if steps & 3 == 0 and beamish_now() >= end:
+                    break
         finally:
             set_current(before)
             while self.dirty:
@@ -206,7 +204,7 @@ cdef class Kernel(Scheduler):
         self.step_number += 1
         process.steps += 1
         self.fuel = FUEL
-        process.bits = (process.bits | RUNNING | STARTED) & ~<unsigned int>(WAITING | PARKED)
+        process.bits = (process.bits | RUNNING | STARTED) & ~<unsigned int>(WAITING | PARKED | YIELDED)
         if process.bits & (EXITING | CANCELLING | THROWING):
             thrown = self.to_throw(process)
         set_current(<PyObject*>process)
@@ -256,7 +254,9 @@ cdef class Kernel(Scheduler):
             if process.bits & SUSPENDED and not process.bits & (EXITING | CANCELLING):
                 return 0
             if not process.bits & WAITING:
-                self.enqueue(process)       # asyncio.sleep(0)
+                # asyncio.sleep(0): whoever writes that wants the loop's other tasks and callbacks to have their turn.
+                process.bits |= YIELDED
+                self.call_soon(self._yielded, process)
             elif process.bits & (EXITING | CANCELLING) and not process.bits & QUEUED:
                 self.enqueue(process)
             return 0
@@ -264,6 +264,16 @@ cdef class Kernel(Scheduler):
         Py_DECREF(future)
         self.awaits(process, future)
         return 0
+
+    def _yielded(self, Process process not None):
+        """The loop has had its turn."""
+        cdef bint asked = self.drain_asked
+        if not process.bits & YIELDED or process.bits & (QUEUED | DEAD):
+            return
+        self.drain_asked = True         # we are the drain that enqueue() would ask for
+        self.enqueue(process)
+        self.drain_asked = asked
+        self.drain()
 
     def to_throw(self, Process process):
         """The exception this step starts with, or None."""

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 
-async def apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Call the function, and wait for what it gives if that can be awaited."""
+async def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     result = function(*args, **kwargs)
     if hasattr(result, "__await__"):
         await result
+
+
+def body_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, None]:
+    """A coroutine that calls the function, and waits for what it gives if that can be awaited.
+
+    Its `__name__` and `__qualname__` are the function's module and name: observers shall see what was started.
+    """
+    body = _apply(function, args, kwargs)
+    named = getattr(function, "func", function)  # of a functools.partial
+    named = named if hasattr(named, "__qualname__") else type(named)
+    body.__name__ = str(named.__module__)
+    body.__qualname__ = str(named.__qualname__)
+    return body
+
+
+def started_as(coro: Any) -> tuple[str, str, int] | None:
+    """Module, name and number of arguments of the function, if the coroutine was made by `body_of`."""
+    if getattr(coro, "cr_code", None) is not _apply.__code__:
+        return None
+    frame = coro.cr_frame
+    return coro.__name__, coro.__qualname__, len(frame.f_locals["args"]) if frame is not None else 0
+
+
+__all__ = ["body_of", "started_as"]

@@ -9,6 +9,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from beamish.process import _core
+from beamish.process.body import started_as
 from beamish.term import Pid
 
 CONTROL_BLOCK_BYTES = _core.Process.__basicsize__ + 16
@@ -39,6 +40,9 @@ def _name(code: CodeType, module: str) -> tuple[str, str, int]:
 def initial_call(process: _core.Process) -> tuple[str, str, int]:
     """(module, function, arity) of the function the process was started with."""
     coro = process.get_coro()
+    applied = started_as(coro)
+    if applied is not None:
+        return applied
     code = getattr(coro, "cr_code", None)
     if code is None:
         return ("beamish.process", "?", 0)

@@ -23,8 +23,8 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from beamish.errors import BeamishError
-from beamish.rpc.outcome import ErlangError, undefined
-from beamish.term import Atom, atom
+from beamish.rpc.outcome import ErlangError, badarg, undefined
+from beamish.term import Atom
 
 SETTING: Final = "exports"
 _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -111,7 +111,10 @@ class Exports:
 
         Raises ErlangError: `undef`, or ``{notsup, Text}`` where the policy says no.
         """
-        found = self._found.get((module, function, arity))
+        try:
+            found = self._found.get((module, function, arity))
+        except TypeError:  # a list or a map is no name
+            raise badarg() from None
         if found is not None:
             function_now: Callable[..., Any] = found.namespace.get(found.name, undefined)
             if function_now is found.function:
@@ -122,7 +125,7 @@ class Exports:
 
     def _resolve(self, module: str | None, name: str | None, arity: int) -> Found:
         if module is None or name is None:
-            raise ErlangError(atom.badarg)
+            raise badarg()
         builtin = self.builtin.get(module)
         if builtin is not None:
             if module in ASKS_THE_POLICY and not self.allows(module, name):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from beamish.node.runtime import Runtime
+from beamish.rpc.client import call
 from beamish.rpc.exports import Exports, Listed
 from beamish.rpc.loggers import start_loggers
 from beamish.rpc.modules import BUILTIN
 from beamish.rpc.rex import Rex
 from beamish.rpc.servers import NetKernel, start_server
 from beamish.rpc.spawn_service import SpawnService, local_apply, report_to_leaders_too
+from beamish.term import Pid
 
 Allowed = Listed | Exports
 
@@ -27,11 +29,17 @@ async def start_services(runtime: Runtime, exports: Allowed = None) -> Exports:
     services["exports"] = policy
     services["spawn_requested"] = SpawnService(runtime, policy)
     services["local_apply"] = local_apply(runtime)
+    services["io_evaluate"] = evaluate_there
     report_to_leaders_too(runtime)
     start_server(runtime, lambda: NetKernel(runtime, policy))
     start_server(runtime, lambda: Rex(runtime, policy))
     start_loggers(runtime)
     return policy
+
+
+async def evaluate_there(sender: Pid, module: Any, function: Any, args: Any) -> Any:
+    """Make the text of an io request that names a function, on the node of whoever asked."""
+    return await call(sender.node, module, function, args)
 
 
 def add_module(runtime: Runtime, name: str, module: Any) -> None:

@@ -1,5 +1,6 @@
 """Terms that Python has no type for: improper lists, bitstrings and funs. All are immutable and compare by value."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport Py_EQ, Py_NE
 
@@ -14,6 +15,7 @@ cdef object same(bint equal, int op):
     return equal if op == Py_EQ else not equal
 
 
+@cython.trashcan(True)     # they nest
 cdef class ImproperList:
     """A list whose end is not the empty list: ``[1, 2 | tail]``.
 
@@ -111,6 +113,7 @@ cdef class ExportFun:
         return (ExportFun, (self.module, self.function, self.arity))
 
 
+@cython.trashcan(True)
 cdef class Fun:
     """A closure made by another runtime. We cannot call it; it travels back untouched.
 

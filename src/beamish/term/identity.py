@@ -45,6 +45,9 @@ def identity(term: Any) -> Hashable:
     if isinstance(term, Fun):
         return ("fun", term.module, term.uniq, term.index, identity(term.free))
     if isinstance(term, Mapping):
+        own = getattr(term, "__identity__", None)  # a TermMap keeps its own: else deep keys would cost 2^depth
+        if own is not None:
+            return own()  # type: ignore[no-any-return]
         return ("map", frozenset((identity(key), identity(value)) for key, value in term.items()))
     to_map = structs.to_map_of(type(term))
     if to_map is not None:

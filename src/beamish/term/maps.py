@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from typing import Any
 
 from beamish.term.identity import identity
+
+
+class _Items(ItemsView[Any, Any]):
+    _mapping: TermMap
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return iter(self._mapping._pairs.values())
+
+
+class _Values(ValuesView[Any]):
+    _mapping: TermMap
+
+    def __iter__(self) -> Iterator[Any]:
+        return (value for _, value in self._mapping._pairs.values())
 
 
 class TermMap(Mapping[Any, Any]):
@@ -16,14 +30,14 @@ class TermMap(Mapping[Any, Any]):
     with the same keys and values in Erlang's eyes. Raises ValueError for two pairs with the same key.
     """
 
-    __slots__ = ("_hash", "_pairs")
+    __slots__ = ("_mark", "_pairs")
 
     _pairs: dict[Hashable, tuple[Any, Any]]
-    _hash: int | None
+    _mark: Hashable
 
     def __init__(self, pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = ()) -> None:
         self._pairs = {}
-        self._hash = None
+        self._mark = None
         for key, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
             mark = identity(key)
             if mark in self._pairs:
@@ -59,9 +73,18 @@ class TermMap(Mapping[Any, Any]):
             return False
 
     def __hash__(self) -> int:
-        if self._hash is None:
-            self._hash = hash(identity(self))
-        return self._hash
+        return hash(self.__identity__())
+
+    def items(self) -> ItemsView[Any, Any]:
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        return _Values(self)
+
+    def __identity__(self) -> Hashable:
+        if self._mark is None:
+            self._mark = ("map", frozenset((mark, identity(value)) for mark, (_, value) in self._pairs.items()))
+        return self._mark
 
     def __repr__(self) -> str:
         return f"TermMap([{', '.join(f'({key!r}, {value!r})' for key, value in self._pairs.values())}])"

@@ -76,7 +76,8 @@ def struct(name: Atom | str) -> Callable[[C], C]:
 
 def from_map(fields: dict[Any, Any]) -> Any:
     """The registered value of a map with `__struct__`, or the map itself. Never raises."""
-    reader = _readers.get(fields.get(STRUCT))
+    name = fields.get(STRUCT)
+    reader = _readers.get(name) if isinstance(name, Atom) else None
     if reader is None:
         return fields
     try:

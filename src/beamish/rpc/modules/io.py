@@ -6,64 +6,41 @@ Source  STDLIB, io; facts section 16.
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import Any
 
-from beamish.errors import NoProcess
+from beamish.io.client import DeviceError
+from beamish.io.client import request as leader_request
 from beamish.io.format import FormatError
 from beamish.io.format import format as erlang_format
-from beamish.io.requests import io_request
 from beamish.io.requests import put_chars as put_chars_request
 from beamish.node.runtime import current_runtime
-from beamish.process import current_process, demonitor, mailbox_mark, monitor, receive, self, send
 from beamish.rpc.outcome import ErlangError, badarg
 from beamish.term import Atom, Pid, atom, text
 from beamish.term.chardata import ChardataError
 
 __all__ = ["columns", "format", "fwrite", "nl", "put_chars", "request", "rows", "write"]
 
-STANDARD: Final = (atom.standard_io, atom.user, atom.standard_error)
-
 
 async def ask(device: Any, request_: Any) -> Any:
     """Send an io request and wait for its result. device: a pid, `standard_io`, `user` or a registered name."""
-    runtime = current_runtime()
-    me = current_process()
-    assert me is not None
-    leader: Any = device
-    if device is None or device is atom.standard_io:
-        leader = me.leader or runtime.user
-    elif device is atom.user:
-        leader = runtime.user
-    if leader is None or device is atom.standard_error:
-        return _without_leader(request_, device)
-    mark = mailbox_mark()
-    ref = monitor(leader)
+    if device is atom.standard_error:
+        return _on_standard_error(request_)
+    if device is atom.user:
+        device = current_runtime().user
+    elif device is atom.standard_io:
+        device = None
     try:
-        send(leader, io_request(self(), ref, request_))
-        answer = await receive(lambda got: _concerns(got, ref), since=mark)
-    except (NoProcess, TypeError):
+        return await leader_request(request_, device)
+    except DeviceError as error:
+        raise ErlangError(atom.badarg if error.reason is atom.noproc else atom.terminated) from None
+    except TypeError:
         raise badarg() from None
-    finally:
-        demonitor(ref, flush=True)
-    if answer[0] is atom.io_reply:
-        return answer[2]
-    raise ErlangError(atom.terminated)
 
 
-def _concerns(message: Any, ref: Any) -> bool:
-    return (
-        isinstance(message, tuple)
-        and len(message) >= 3
-        and message[1] == ref
-        and message[0] in (atom.io_reply, atom.DOWN)
-    )
-
-
-def _without_leader(request_: Any, device: Any) -> Any:
-    """A node without a group leader prints where Python prints."""
+def _on_standard_error(request_: Any) -> Any:
     match request_:
         case (atom.put_chars, _, chars):
-            print(text(chars), end="", file=sys.stderr if device is atom.standard_error else sys.stdout, flush=True)
+            print(text(chars), end="", file=sys.stderr, flush=True)
             return atom.ok
     return (atom.error, atom.enotsup)
 

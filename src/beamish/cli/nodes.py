@@ -1,0 +1,33 @@
+"""`beamish nodes NODE`: whom a node is connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from beamish.cli.flags import Flag, UsageError
+from beamish.cli.one_shot import ONE_SHOT_FLAGS, json_text, read_command
+
+USAGE = """usage: beamish nodes NODE
+
+The name of a node and of all nodes it is connected to, one on a line, ready to copy.
+"""
+HIDDEN = Flag("--all", "hidden nodes too")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The command; its exit status."""
+    from beamish.cli.call import ask_call
+    from beamish.term import atom
+
+    line = read_command(arguments, USAGE, (HIDDEN, *ONE_SHOT_FLAGS), command="beamish nodes")
+    if line is None:
+        return 0
+    if len(line.words) != 1:
+        raise UsageError("beamish nodes takes the name of one node, for example: beamish nodes barry")
+    kinds = [atom.this, atom.connected if line.get("all") else atom.visible]
+    names: list[Any] = ask_call(line, line.words[0], "erlang", "nodes", [kinds])
+    own = [name for name in names if str(name).startswith("beamish-") and line.get("all")]
+    shown = [str(name) for name in names if name not in own]
+    print(json_text(shown) if line.get("json") else "\n".join(shown))
+    return 0

@@ -1,0 +1,134 @@
+"""Source text as it is typed: is it a whole statement yet, and running it with `await` allowed anywhere."""
+
+from __future__ import annotations
+
+import ast
+import codeop
+import inspect
+import linecache
+from collections.abc import Iterable, Iterator
+from types import CodeType
+from typing import Any, Final, Literal
+
+from beamish.errors import BeamishError
+
+State = Literal["empty", "whole", "open", "unfinished"]
+
+_FLAGS: Final = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_GOES_ON: Final = ("else", "elif", "except", "finally", "case")
+
+
+class NothingToShow:
+    """The value of an input that is no expression."""
+
+
+NOTHING: Final = NothingToShow()
+
+
+def state_of(source: str) -> State:
+    """What to do with an input so far.
+
+    "unfinished" needs more text; "open" is an indented block that may go on, until a blank line ends it; "whole" can
+    run (or fail to compile, which running it tells).
+    """
+    if not source.strip():
+        return "empty"
+    compiler = codeop.Compile()
+    compiler.flags |= _FLAGS
+    try:
+        code = codeop._maybe_compile(compiler, source, "<input>", "exec")  # type: ignore[attr-defined]
+    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):
+        return "whole"
+    if code is None:
+        return "unfinished"
+    last = source.rpartition("\n")[2]
+    return "open" if last[:1] in (" ", "\t") and last.strip() else "whole"
+
+
+def statements(lines: Iterable[str]) -> Iterator[str]:
+    """Cut lines of a file or pipe into inputs, each as soon as it is known to be whole.
+
+    Unlike in Python's own interactive mode a line without indentation ends a block; a blank line is not needed.
+    """
+    held = ""
+    for line in lines:
+        if held and state_of(held) in ("open", "whole") and not _belongs(line):
+            yield held
+            held = ""
+        held = held + line if held or line.strip() else ""
+        if held and state_of(held.rstrip("\n")) == "whole" and not _may_go_on(held):
+            yield held
+            held = ""
+    if held.strip():
+        yield held
+
+
+def _belongs(line: str) -> bool:
+    """Does a line go on with the block before it?"""
+    if not line.strip() or line[0] in " \t#":
+        return True
+    word = line.split(":")[0].split()
+    return bool(word) and word[0] in _GOES_ON
+
+
+def _may_go_on(source: str) -> bool:
+    """Is the last statement one that later lines can belong to?"""
+    try:
+        tree = compile(source, "<input>", "exec", ast.PyCF_ONLY_AST | _FLAGS)
+    except (SyntaxError, ValueError):
+        return False
+    return bool(tree.body) and hasattr(tree.body[-1], "body")
+
+
+class SourceTooDeep(BeamishError):
+    """An input that the compiler gives up on."""
+
+
+def compile_input(source: str, filename: str) -> tuple[CodeType | None, CodeType | None, str | None]:
+    """Code for all but the last expression, code for that expression, and the name a last assignment binds.
+
+    Raises what compile() raises.
+    """
+    try:
+        tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST | _FLAGS)
+    except (RecursionError, MemoryError) as error:
+        raise SourceTooDeep("this input is nested too deeply to be compiled") from error
+    body = tree.body
+    last, bound = None, None
+    if body and isinstance(body[-1], ast.Expr):
+        expression = ast.Expression(body.pop().value)
+        last = compile(expression, filename, "eval", _FLAGS)
+    elif body and isinstance(body[-1], ast.Assign) and isinstance(body[-1].targets[-1], ast.Name):
+        bound = body[-1].targets[-1].id
+    first = compile(tree, filename, "exec", _FLAGS) if body else None
+    return first, last, bound
+
+
+def remember_source(source: str, filename: str) -> None:
+    """Let tracebacks and inspect find the lines of an input."""
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+
+
+async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+    """Run an input and give its value, or NOTHING.
+
+    `await` may stand anywhere, and what can be awaited is awaited: the value of a last expression, and a coroutine
+    that a last assignment binds.
+    """
+    remember_source(source, filename)
+    first, last, bound = compile_input(source, filename)
+    if first is not None:
+        await _executed(first, namespace)
+        if bound is not None and inspect.iscoroutine(namespace.get(bound)):
+            namespace[bound] = await namespace[bound]
+    if last is None:
+        return NOTHING
+    value = await _executed(last, namespace)
+    return await value if inspect.isawaitable(value) else value
+
+
+async def _executed(code: CodeType, namespace: dict[str, Any]) -> Any:
+    value = eval(code, namespace)
+    if code.co_flags & inspect.CO_COROUTINE:
+        return await value
+    return value
