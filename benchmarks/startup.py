@@ -22,6 +22,9 @@ from pathlib import Path
 from harness import BenchError, Epmd, Row, interleaved, python_env
 
 PROMPT_SECONDS = 30.0
+COMMAND = "import sys; from beamish.cli import main; sys.exit(main())"
+"""What the installed `beamish` does, without needing to be installed."""
+
 CONTROL = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[@-_]|[\x00-\x08\x0e-\x1f]")
 OURS_PROMPT = re.compile(rb"beamish\([^)]*\)1>")
 IEX_PROMPT = re.compile(rb"iex\([^)]*\)1>")
@@ -36,7 +39,7 @@ def rows(quick: bool = False, only: str | None = None) -> list[Row]:
     iex = shutil.which("iex")
     with Epmd() as epmd:
         env = python_env(**epmd.env, TERM="xterm-256color", HOME=os.environ.get("HOME", "/tmp"))
-        ours = Shell([sys.executable, "-m", "beamish", "shell", "--name", "bench_shell@127.0.0.1"], OURS_PROMPT, env)
+        ours = Shell([sys.executable, "-c", COMMAND, "shell", "--name", "bench_shell@127.0.0.1"], OURS_PROMPT, env)
         peer = Shell([iex or "iex", "--name", "bench_iex@127.0.0.1"], IEX_PROMPT, env)
         sides = [ours, peer] if iex else [ours]
         note = ""

@@ -25,7 +25,7 @@ answer($e, Entries, Kept) ->
 %% make: <<Seed:32, Count:32>> random terms, kept for 'compare'
 answer($m, [<<Seed:32, Count:32>>], _) ->
     rand:seed(exsss, Seed),
-    Terms = [term(4) || _ <- lists:seq(1, Count)],
+    Terms = [term(3) || _ <- lists:seq(1, Count)],
     {[term_to_binary(T, options(I)) || {I, T} <- with_index(Terms)], maps:from_list(with_index(Terms))};
 %% compare each entry with the kept term of its number
 answer($c, Entries, Kept) ->
@@ -68,7 +68,7 @@ term(Depth) ->
         6 -> [rand:uniform(256) - 1 || _ <- lists:seq(1, rand:uniform(30))];
         7 -> [rand:uniform(400) - 1 || _ <- lists:seq(1, rand:uniform(30))];
         8 -> Captured = terms(Depth, 3), fun(X) -> {X, Captured} end;
-        9 -> list_to_tuple(lists:duplicate(250 + rand:uniform(10), leaf(rand:uniform(13))));
+        9 -> list_to_tuple(lists:duplicate(250 + rand:uniform(10), leaf(rand:uniform(3))));
         10 -> struct(rand:uniform(6));
         _ -> leaf(rand:uniform(13))
     end.

@@ -8,7 +8,7 @@ import pytest
 import strategies
 from etf import reference
 from etf.erlang_echo import Erlang
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from beamish.etf import decode, encode
@@ -16,29 +16,43 @@ from beamish.term import BitString, ImproperList, atom, charlist
 
 pytestmark = pytest.mark.interop
 
-BULK = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow]
-)
+
+def draw_many(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+    """Many different terms at once, to be sent in one batch."""
+    found: list[Any] = []
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(term: Any) -> None:
+        found.append(term)
+
+    collect()
+    return found
 
 
 def as_erlang_sees_it(term: Any) -> Any:
     return reference.identity(reference.model_of(term))
 
 
-@BULK
-@given(terms=st.lists(strategies.terms, min_size=20, max_size=60))
-def test_our_terms_echo_through_erlang(erlang: Erlang, terms: list[Any]) -> None:
+def test_our_terms_echo_through_erlang(erlang: Erlang) -> None:
+    terms = draw_many(strategies.terms, 1000)
+    assert len(terms) > 900
     sent = [encode(term) for term in terms]
     echoes = erlang.echo(sent)
-    assert all(echoes)
+    assert [data.hex() for data, echo in zip(sent, echoes, strict=True) if not echo] == []
     for term, data, echo in zip(terms, sent, echoes, strict=True):
         assert as_erlang_sees_it(decode(echo)) == as_erlang_sees_it(term), data.hex()
     assert all(erlang.same((data, encode(decode(echo))) for data, echo in zip(sent, echoes, strict=True)))
 
 
-@BULK
-@given(terms=st.lists(strategies.structs, min_size=20, max_size=60))
-def test_our_structs_echo_through_erlang(erlang: Erlang, terms: list[Any]) -> None:
+def test_our_structs_echo_through_erlang(erlang: Erlang) -> None:
+    terms = draw_many(strategies.structs, 500)
     for term, echo in zip(terms, erlang.echo([encode(term) for term in terms]), strict=True):
         back = decode(echo)
         assert type(back) is type(term)
@@ -47,8 +61,8 @@ def test_our_structs_echo_through_erlang(erlang: Erlang, terms: list[Any]) -> No
 
 @pytest.mark.parametrize("seed", range(4))
 def test_erlangs_terms_echo_through_us(erlang: Erlang, seed: int) -> None:
-    made = erlang.make(seed, 1500)
-    assert len(made) == 1500
+    made = erlang.make(seed, 1000)
+    assert len(made) == 1000
     terms = [decode(data) for data in made]
     again = [encode(term) for term in terms]
     wrong = [data for data, same in zip(made, erlang.same_as_made(again), strict=True) if not same]
@@ -83,8 +97,9 @@ def test_what_erlang_refuses_we_refuse(erlang: Erlang) -> None:
     """Where the two differ, we are the stricter one."""
     from etf.test_etf_layout import BAD
 
-    bad = [b"\x83" + data for data, _ in BAD if data]
-    stricter = {b"n", b"c", b"p", b"P", b"Z", b"X", b"q"}
+    # OTP 25 crashes as a whole on some malformed funs, so those are not sent.
+    bad = [b"\x83" + data for data, _ in BAD if data and data[:1] != b"p"]
+    stricter = {b"P", b"X", b"Z", b"q"}
     for data, echo in zip(bad, erlang.echo(bad), strict=True):
         assert not echo or data[1:2] in stricter, data
 

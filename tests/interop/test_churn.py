@@ -32,7 +32,8 @@ class Factory:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )  # fmt: skip
         self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         assert self.next() == "ready"
 
     def _read(self) -> None:
@@ -49,8 +50,11 @@ class Factory:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(10)
+        self.reader.join(10)
+        self.process.stdout.close()
 
 
 @pytest.fixture

@@ -26,6 +26,11 @@ async def server(answer: Any = None) -> None:
                     return
 
 
+async def idle() -> None:
+    while True:
+        await receive()
+
+
 def leftovers() -> tuple[int, int, int]:
     """Aliases, timers and messages: what a call must not leave."""
     home = current_scheduler()
@@ -104,11 +109,11 @@ def current_ref() -> Ref:
 
 @virtual
 async def test_a_call_that_is_not_answered_times_out() -> None:
-    pid = spawn(receive)
+    pid = spawn(idle)
     with pytest.raises(CallTimeout, match=f"no reply from {pid} within 5 s"):
         await call(pid, "question")
     assert now() == 5
-    pid = spawn(receive, name="silent")
+    pid = spawn(idle, name="silent")
     with pytest.raises(CallTimeout, match=r"no reply from silent within 0\.5 s"):
         await call("silent", "question", 0.5)
     assert now() == 5.5
@@ -191,7 +196,7 @@ async def test_an_answer_from_the_dying_counts() -> None:
 
 @virtual
 async def test_a_call_that_is_cancelled_leaves_nothing() -> None:
-    pid = spawn(receive)
+    pid = spawn(idle)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
             await call(pid, "question", 100)

@@ -56,6 +56,7 @@ class Evaluator:
         self.number = 1
         self.running: _Job | None = None
         self.interrupt_asked = False
+        self.closing = False
         self.on_death: Callable[[Any], None] = lambda reason: None
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._process: ControlBlock | None = None
@@ -144,9 +145,9 @@ class Evaluator:
                 job.done.set_result(value)
 
     def _ended(self, _process: Any, reason: Any) -> None:
-        if self.running is not None:
+        if self.running is not None and not self.running.done.done():
             _settle(self.running, EvaluatorDied(reason))
-        elif not self.runtime.closed:
+        elif not self.closing:
             self.on_death(reason)
 
 
@@ -173,7 +174,7 @@ class Ended(Exception):
 def _from_a_signal(error: BaseException) -> bool:
     """Did an exit signal end the process, rather than exit() in the input?"""
     process = current_process()
-    return process is not None and process.done()
+    return process is not None and process.status in ("exiting", "dead")
 
 
 def _session_module() -> ModuleType:

@@ -174,6 +174,7 @@ async def serve_session(runtime: Runtime, front: FrontEnd) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await serving
     finally:
+        session.evaluator.closing = True
         await runtime.stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from typing import Any, Final
 
@@ -20,11 +21,11 @@ def describe_error(error: BaseException) -> str:
         return f"** exit: {error.reason!r}"
     summary = traceback.TracebackException.from_exception(error, compact=True)
     _strip(summary)
-    if isinstance(error, SyntaxError) and not summary.stack:
-        return "".join(summary.format_exception_only()).rstrip("\n")
     if _says_it_all(summary, error):
-        return "".join(summary.format_exception_only()).rstrip("\n")
-    return "".join(summary.format()).rstrip("\n")
+        text = "".join(summary.format_exception_only())
+    else:
+        text = "".join(summary.format())
+    return re.sub(r"^beamish\.errors\.(?=\w+:)", "", text, flags=re.MULTILINE).rstrip("\n")
 
 
 def _says_it_all(summary: Any, error: BaseException) -> bool:

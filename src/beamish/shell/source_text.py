@@ -120,7 +120,7 @@ async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> An
     if first is not None:
         await _executed(first, namespace)
         if bound is not None and inspect.iscoroutine(namespace.get(bound)):
-            namespace[bound] = await namespace[bound]
+            namespace[bound] = await namespace.pop(bound)  # if it fails the name stays unbound
     if last is None:
         return NOTHING
     value = await _executed(last, namespace)
