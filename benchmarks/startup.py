@@ -38,7 +38,8 @@ def rows(quick: bool = False, only: str | None = None) -> list[Row]:
     runs = 3 if quick else 7
     iex = shutil.which("iex")
     with Epmd() as epmd:
-        env = python_env(**epmd.env, TERM="xterm-256color", HOME=os.environ.get("HOME", "/tmp"))
+        # Warm means that bytecode is cached, as it is where nobody has switched that off.
+        env = python_env(**epmd.env, TERM="xterm-256color", PYTHONDONTWRITEBYTECODE="")
         ours = Shell([sys.executable, "-c", COMMAND, "shell", "--name", "bench_shell@127.0.0.1"], OURS_PROMPT, env)
         peer = Shell([iex or "iex", "--name", "bench_iex@127.0.0.1"], IEX_PROMPT, env)
         sides = [ours, peer] if iex else [ours]

@@ -67,7 +67,7 @@ def test_erlang_calls_python(serve: Any, erl_node: ErlNode) -> None:
             f"erpc:call({us}, fun erlang:node/0)": runtime.node,
             f"rpc:block_call({us}, erlang, node, [])": runtime.node,
             f"gen_server:call({{rex, {us}}}, {{call, erlang, node, [], user}})": runtime.node,
-            f"rpc:call({us}, 'string', capwords, [<<\"a b\">>])": "A B",
+            f"rpc:call({us}, called_by_beam, greet, [<<\"x\">>])": "hello x",
             f"rpc:multicall([node(), {us}], erlang, node, [])": ([atom(erl_node.name), runtime.node], []),
             f"rpc:multicall([{us}], inets, start, [])": ([atom.ok], []),
             f"rpc:call({us}, inets, start, [])": (atom.error, (atom.already_started, atom.inets)),
@@ -159,7 +159,7 @@ def test_erlang_spawns_on_us(serve: Any, erl_node: ErlNode, caplog: pytest.LogCa
             "receive {'DOWN', M, process, P, Y} -> Y after 5000 -> no end end": atom.noproc,
             f"begin P = spawn({us}, timer, sleep, [infinity]), M = monitor(process, P), exit(P, enough), "
             "receive {'DOWN', M, process, P, Y} -> Y after 5000 -> no end end": atom.enough,
-            f"begin Q = spawn_request({us}, erlang, exit, [x], [monitor, {{tag, hm}}]), "
+            f"begin Q = spawn_request({us}, erlang, exit, [x], [{{monitor, [{{tag, hm}}]}}]), "
             "receive {spawn_reply, Q, ok, P} -> "
             "receive {hm, Q, process, P, Y} -> Y after 5000 -> no end end end": atom.x,
             f"begin {{P, R}} = spawn_monitor({us}, nomod, nofun, [1]), "
@@ -264,14 +264,14 @@ def test_many_callers_at_once(serve: Any, erl_node: ErlNode) -> None:
 
 def test_elixir_calls_python(serve: Any, elixir_node: ElixirNode) -> None:
     async def body(runtime: Runtime) -> None:
-        us = f':"{runtime.node}"'
+        us = f":{runtime.node}"
         for expression, shown in {
             f"Node.connect({us})": "true",
             f"Node.ping({us})": ":pong",
             f":rpc.call({us}, :math, :sqrt, [4.0])": "2.0",
             f":erpc.call({us}, :math, :sqrt, [4.0])": "2.0",
-            f':rpc.call({us}, :string, :capwords, ["a b"])': '"A B"',
-            f":rpc.multicall([node(), {us}], :erlang, :node, [])": f'{{[:"{elixir_node.name}", {us}], []}}',
+            f':rpc.call({us}, :called_by_beam, :greet, ["x"])': '"hello x"',
+            f":rpc.multicall([node(), {us}], :erlang, :node, [])": f"{{[:{elixir_node.name}, {us}], []}}",
             f":rpc.call({us}, Node, :self, [])": us,
             f":rpc.call({us}, Process, :whereis, [:nobody])": "nil",
             f"Node.spawn({us}, :erlang, :send, [self(), :hi]); receive do x -> x after 5000 -> :no end": ":hi",
@@ -315,10 +315,10 @@ def test_elixirs_closures_fail_readably_and_at_once(serve: Any, elixir_node: Eli
 def test_elixir_names_map_through_exports(serve: Any, elixir_node: ElixirNode) -> None:
     async def body(runtime: Runtime) -> None:
         us = f':"{runtime.node}"'
-        assert await elixir_node.atext(f':rpc.call({us}, My.Text, :capwords, ["a b"])') == '"A B"'
+        assert await elixir_node.atext(f':rpc.call({us}, My.Text, :greet, ["x"])') == '"hello x"'
         assert "is not exported on" in await elixir_node.atext(f":rpc.call({us}, My.Other, :run, [])")
 
-    serve(body, exports={"Elixir.My.Text": "string"})
+    serve(body, exports={"Elixir.My.Text": "called_by_beam"})
 
 
 # ---- we call them

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from beamish.cli.erlang_tables import APPLICATIONS, BEAM_ONLY, EMULATOR, KERNEL_KEYS, OURS
-from beamish.cli.flags import UsageError, nearest
+from beamish.cli.flags import UsageError, nearest, port_number
 from beamish.cli.vm_args import split
 from beamish.io.term_text import TermSyntaxError, parse_term
 from beamish.term import Atom, Charlist
@@ -219,15 +219,6 @@ def check_kernel_key(key: str, where: str) -> None:
     if key not in KERNEL_KEYS:
         hint = nearest(key, KERNEL_KEYS)
         raise UsageError(f"{where}: unknown key {key}" + (f"; did you mean {hint}?" if hint else ""))
-
-
-def port_number(value: Any, where: str) -> int:
-    """A TCP port, 0 for any, from a term or text."""
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
-        raise UsageError(f"{where}: {value} is not a port; a port is 1 to 65535")
-    return value
 
 
 def plain(value: Any) -> Any:

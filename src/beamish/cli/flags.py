@@ -115,6 +115,15 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return choices[matches[0]] if matches else None
 
 
+def port_number(value: Any, where: str) -> int:
+    """A TCP port, 0 for any, from a term or text."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
+        raise UsageError(f"{where}: {value} is not a port; a port is 1 to 65535")
+    return value
+
+
 def help_of(flags: Iterable[Flag]) -> str:
     """The flags as lines of a help text."""
     listed = list(flags)

@@ -11,17 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from beamish.cli.erlang_flags import (
-    ErlangFlags,
-    check_kernel_key,
-    plain,
-    port_number,
-    read_erlang_flags,
-)
-from beamish.cli.flags import Flag, Line, UsageError
-from beamish.cli.vm_args import split
+from beamish.cli.flags import Flag, Line, UsageError, port_number
+
+if TYPE_CHECKING:
+    from beamish.cli.erlang_flags import ErlangFlags
 
 DEFAULT_TICK_SECONDS: Final = 60
 _MAX_CONFIG_DEPTH: Final = 10
@@ -92,6 +87,21 @@ class NodeOptions:
 
 def node_options(line: Line, *, environ: Mapping[str, str], read_file: Callable[[str], str]) -> NodeOptions:
     """Everything a command line, the files it names and the environment say about the node. Raises UsageError."""
+    options = NodeOptions()
+    if any(line.get(key) for key in ("vm_args", "erl", "config")):
+        _apply_files(options, line, environ, read_file)
+    _apply_environment(options, environ)
+    _apply_own(options, line)
+    if options.name is None and (options.port_min or options.hidden):
+        options.notes.append("without --sname or --name the node is not distributed; the other node flags do nothing")
+    return options
+
+
+def _apply_files(options: NodeOptions, line: Line, environ: Mapping[str, str], read_file: Callable[[str], str]) -> None:
+    """What is said in Erlang's notation. Loaded when it is needed: most nodes are started without."""
+    from beamish.cli.erlang_flags import ErlangFlags, read_erlang_flags
+    from beamish.cli.vm_args import split
+
     erlang = ErlangFlags()
     for path in line.get("vm_args", []):
         words = split(_text_of(path, "--vm-args", read_file), path, environ)
@@ -99,18 +109,13 @@ def node_options(line: Line, *, environ: Mapping[str, str], read_file: Callable[
     for flags in line.get("erl", []):
         found = read_erlang_flags(split(flags, "--erl"), "--erl", read_file=read_file, environ=environ)
         _merge(erlang, found)
-    options = NodeOptions(notes=erlang.notes)
+    options.notes = erlang.notes
     for path in [*erlang.configs, *line.get("config", [])]:
         for application, values in _configuration(path, read_file, 0).items():
             options.applications.setdefault(application, {}).update(values)
     options.kernel = {**options.applications.pop("kernel", {}), **erlang.kernel}
     _apply_kernel(options)
     _apply_erlang(options, erlang)
-    _apply_environment(options, environ)
-    _apply_own(options, line)
-    if options.name is None and (options.port_min or options.hidden):
-        options.notes.append("without --sname or --name the node is not distributed; the other node flags do nothing")
-    return options
 
 
 def read_text(path: str) -> str:
@@ -177,14 +182,20 @@ def _configuration(path: str, read_file: Callable[[str], str], depth: int) -> di
     return found
 
 
+def _check_kernel(values: dict[str, Any], where: str) -> None:
+    from beamish.cli.erlang_flags import check_kernel_key
+
+    for key in values:
+        check_kernel_key(key, where)
+
+
 def _section(path: str, item: Any) -> tuple[str, dict[str, Any]]:
     match item:
         case (application, list(pairs)) if all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
             name = str(application)
             values = {str(key): value for key, value in pairs}
             if name == "kernel":
-                for key in values:
-                    check_kernel_key(key, f"{path}: kernel")
+                _check_kernel(values, f"{path}: kernel")
             return name, values
     raise UsageError(f"{path}: every entry looks like {{application, [{{key, value}}]}}, but this one is {item!r}")
 
@@ -201,8 +212,7 @@ def _toml(path: str, text: str) -> dict[str, dict[str, Any]]:
         if not isinstance(values, dict):
             raise UsageError(f"{path}: {application} stands outside of a table such as [kernel]")
         if application == "kernel":
-            for key in values:
-                check_kernel_key(key, f"{path}: [kernel]")
+            _check_kernel(values, f"{path}: [kernel]")
         found[application] = values
     return found
 
@@ -213,6 +223,8 @@ _ACTED_ON: Final = frozenset(
 
 
 def _apply_kernel(options: NodeOptions) -> None:
+    from beamish.cli.erlang_flags import plain
+
     kernel = {key: plain(value) for key, value in options.kernel.items()}
     low, high = kernel.get("inet_dist_listen_min"), kernel.get("inet_dist_listen_max")
     if (low is None) != (high is None):

@@ -52,9 +52,7 @@ async def _session(options: NodeOptions, *, remote_code: bool) -> None:
     front = _front()
     with logs_to(front):
         runtime = await _started(options, front)
-        runtime.services["describe_code"] = _describe
-        if remote_code:
-            _offer_remote_code(runtime)
+        offer_shell_services(runtime, remote_code=remote_code)
         if front.colour or sys.stdin.isatty():
             front.write(banner(runtime, _port(runtime)))
         await serve_session(runtime, front)
@@ -87,6 +85,13 @@ async def _started(options: NodeOptions, front: FrontEnd) -> Runtime:
 
             runtime.net.set_cookie(split(node).full, cookie)
     return runtime
+
+
+def offer_shell_services(runtime: Runtime, *, remote_code: bool = True) -> None:
+    """Let functions typed into this shell run on other shells, and (remote_code) those of other shells here."""
+    runtime.services["describe_code"] = _describe
+    if remote_code:
+        _offer_remote_code(runtime)
 
 
 def _describe(function: Any) -> Any:

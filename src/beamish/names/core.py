@@ -312,7 +312,7 @@ class GlobalCore:
             case m.GET_NAMES_EXT:
                 return self.names.names_ext()
             case m.INFO:
-                return self._info()
+                return self.info()
         return _UNKNOWN
 
     def _change(self, caller: Caller, change: Term) -> None:
@@ -361,7 +361,7 @@ class GlobalCore:
             self._down(node, Gone.SHUTDOWN)
         return nodes
 
-    def _info(self) -> Term:
+    def info(self) -> Term:
         """Our state in the shape that OTP 25 answers."""
         state = self.state
         conf = (CONF, state.connect_all, state.prevent_overlapping_partitions)

@@ -83,7 +83,7 @@ class PendingRoute(Route):
         for table in ("out_monitors", "in_monitors", "requests"):
             getattr(route, table).update(getattr(self, table))
         for remote, locals_ in self.links.items():
-            route.links.setdefault(remote, set()).update(locals_)
+            route.links.setdefault(remote, {}).update(locals_)
         waiting, self.waiting = self.waiting, []
         for verb, args in waiting:
             try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from beamish.errors import BeamishError, Exit, NoRuntime
 from beamish.process import Kernel, Route, current_scheduler
+from beamish.process._scheduler import DEFAULT_SLICE
 from beamish.process.exits import exit_within, text_of
 from beamish.process.info import initial_call
 from beamish.term import Atom, Pid, atom
@@ -59,8 +60,12 @@ NodeDownHook = Callable[[Peer, Any, bool], None]
 class Runtime(Kernel):
     """One node: processes, names, routes and services. Nothing of it is global, so that several fit into one interpreter."""
 
-    def __init__(self, node: Atom = NO_NODE, creation: int = 1, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        super().__init__(node, creation, loop or asyncio.get_running_loop())
+    def __init__(
+        self, node: Atom = NO_NODE, creation: int = 1, loop: asyncio.AbstractEventLoop | None = None, *,
+        slice: float = DEFAULT_SLICE,
+    ) -> None:  # fmt: skip
+        """slice: real seconds of processes per turn of the loop; infinity makes runs on a virtual clock repeatable."""
+        super().__init__(node, creation, loop or asyncio.get_running_loop(), slice)
         self.report = self._report_crash
         self.net: Net | None = None
         self.peers: dict[Atom, Peer] = {}

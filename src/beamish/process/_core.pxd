@@ -74,7 +74,7 @@ cdef class Route:
     cdef readonly Atom node
     cdef public dict out_monitors   # Ref -> local Pid
     cdef public dict in_monitors    # Ref -> target Pid or name
-    cdef public dict links          # remote Pid -> set of local Pid
+    cdef public dict links          # remote Pid -> dict with local Pids as keys
     cdef public dict requests       # spawn requests: Ref -> (local Pid, link, monitor, tag)
     cpdef send(self, Pid sender, object to, object message)
     cpdef link(self, Pid local, Pid remote)

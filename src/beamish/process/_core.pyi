@@ -69,7 +69,7 @@ class Process:
 class Route:
     out_monitors: dict[Ref, Pid]
     in_monitors: dict[Ref, Any]
-    links: dict[Pid, set[Pid]]
+    links: dict[Pid, dict[Pid, None]]
     requests: dict[Ref, tuple[Pid, bool, bool, Any]]
     def __init__(self, node: Atom) -> None: ...
     @property

@@ -62,6 +62,7 @@ cdef object KILLED = atom.killed
 cdef object QUIET = (GeneratorExit, asyncio.CancelledError)
 cdef int FUEL = 2000             # receives of one process in a row before the others have their turn
 DEFAULT_SLICE = 0.002
+cdef int MOST_STEPS = 50_000     # per turn of the loop, however long the slice is
 UNWIND_GRACE = 5.0
 
 
@@ -176,7 +177,7 @@ cdef class Kernel(Scheduler):
                     continue
                 self.step(process)
                 steps += 1
-                if steps & 3 == 0 and beamish_now() >= end:
+                if steps & 3 == 0 and (beamish_now() >= end or steps >= MOST_STEPS):
                     break
         finally:
             set_current(before)

@@ -77,15 +77,15 @@ def link(Pid pid not None):
 cdef int note_link(Route route, Pid remote, Pid local) except -1:
     held = route.links.get(remote)
     if held is None:
-        held = route.links[remote] = set()
-    held.add(local)
+        held = route.links[remote] = {}     # a dict keeps the order, so that a run can be repeated
+    held[local] = None
     return 0
 
 
 cdef int forget_link(Route route, Pid remote, Pid local) except -1:
     held = route.links.get(remote)
     if held is not None:
-        held.discard(local)
+        held.pop(local, None)
         if not held:
             del route.links[remote]
     return 0

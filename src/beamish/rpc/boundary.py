@@ -1,4 +1,4 @@
-"""Text across a call: Erlang's and Elixir's strings arrive as bytes or lists of code points, Python's functions want str.
+"""Text across a call: Erlang's and Elixir's strings arrive as bytes or lists of code points, Python wants str.
 
 A parameter annotated ``str`` (or ``str | None``, ``list[str]``) gets one, whatever form of text the caller sent; other
 parameters get the term as it is, and a function without such annotations is called directly (design, D3).

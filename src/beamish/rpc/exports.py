@@ -23,6 +23,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from beamish.errors import BeamishError
+from beamish.rpc.boundary import typed
 from beamish.rpc.outcome import ErlangError, badarg, undefined
 from beamish.term import Atom
 
@@ -44,11 +45,15 @@ class BadExport(BeamishError, ValueError):
 
 class Found(NamedTuple):
     """A function, and where it was found: a call looks there again, so that a reloaded module is called in its new
-    form."""
+    form.
+
+    call: the function, or one that first converts its arguments (`beamish.rpc.boundary`).
+    """
 
     function: Callable[..., Any]
     namespace: Mapping[str, Any]
     name: str
+    call: Callable[..., Any]
 
 
 class Exports:
@@ -115,13 +120,11 @@ class Exports:
             found = self._found.get((module, function, arity))
         except TypeError:  # a list or a map is no name
             raise badarg() from None
-        if found is not None:
-            function_now: Callable[..., Any] = found.namespace.get(found.name, undefined)
-            if function_now is found.function:
-                return function_now
+        if found is not None and found.namespace.get(found.name, undefined) is found.function:
+            return found.call
         fresh = self._resolve(_text(module), _text(function), arity)
         self._found[module, function, arity] = fresh
-        return fresh.function
+        return fresh.call
 
     def _resolve(self, module: str | None, name: str | None, arity: int) -> Found:
         if module is None or name is None:
@@ -132,12 +135,12 @@ class Exports:
                 raise self._refusal(module, name)
             return self._in_builtin(builtin, name, arity)
         home = self._python_module(module, name)
-        found = _walk(home, name)
-        if not self._may_lend(home, name, found.function):
-            raise self._refusal(found.function.__module__, name)
-        if not takes(found.function, arity):
+        function, namespace, attribute = _walk(home, name)
+        if not self._may_lend(home, name, function):
+            raise self._refusal(function.__module__, name)
+        if not takes(function, arity):
             raise undefined()
-        return found
+        return Found(function, namespace, attribute, typed(function, arity))
 
     def _in_builtin(self, builtin: Any, name: str, arity: int) -> Found:
         """A function of one of the modules that answer in Erlang's shapes."""
@@ -151,7 +154,7 @@ class Exports:
         function = namespace.get(name)
         if name not in public or not callable(function) or not takes(function, arity):
             raise undefined()
-        return Found(function, namespace, name)
+        return Found(function, namespace, name, function)
 
     def _python_module(self, module: str, function: str) -> ModuleType:
         name = self.aliases.get(module)
@@ -204,7 +207,7 @@ def _text(name: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _walk(home: ModuleType, dotted: str) -> Found:
+def _walk(home: ModuleType, dotted: str) -> tuple[Any, Mapping[str, Any], str]:
     """Find `function` or `Class.method` in a module; only classes are walked through, never other modules or
     objects."""
     place: Any = home
@@ -221,7 +224,7 @@ def _walk(home: ModuleType, dotted: str) -> Found:
     if not callable(function):
         raise undefined()
     # A method is bound anew each time it is looked up, so it is never found unchanged, and is looked up again.
-    return Found(function, vars(place), name)
+    return function, vars(place), name
 
 
 def takes(function: Callable[..., Any], arity: int) -> bool:

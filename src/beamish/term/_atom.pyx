@@ -53,7 +53,9 @@ cdef inline uint64_t digest_of(const unsigned char* p, Py_ssize_t n) noexcept:
         h = stir(h, (<uint64_t>high << 32) | low)
     elif n > 0:
         h = stir(h, (<uint64_t>p[0] << 16) | (<uint64_t>p[n >> 1] << 8) | p[n - 1])
-    return h ^ (h >> 29)
+    # A product's low bits know nothing of its factors' high bits, and it is the low bits that choose a slot.
+    h *= 0xD6E8FEB86659FD93ULL
+    return h ^ (h >> 32)
 
 
 cdef int grow_table() except -1:

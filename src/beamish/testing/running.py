@@ -7,15 +7,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
 from beamish.node.runtime import NO_NODE, Runtime
+from beamish.process._scheduler import DEFAULT_SLICE
 from beamish.term import Atom
 from beamish.testing.clock import VirtualClockLoop
 
 LIMIT = 3600.0
 """Seconds, of the loop's clock, after which a run has failed."""
+
+
+def slice_for(loop: asyncio.AbstractEventLoop) -> float:
+    """How long a test's processes run per turn of the loop: on the virtual clock until they all wait, so that a run does
+    not depend on how fast the machine is."""
+    return math.inf if isinstance(loop, VirtualClockLoop) else DEFAULT_SLICE
 
 
 def run_virtual(
@@ -36,7 +44,7 @@ def run_on(
     """`run_virtual` on another loop, for tests where time must be real."""
 
     async def main() -> Any:
-        runtime = Runtime(node)
+        runtime = Runtime(node, slice=slice_for(asyncio.get_running_loop()))
         try:
             async with asyncio.timeout(limit) as run:
                 return await runtime.run(function, *args)
@@ -51,4 +59,4 @@ def run_on(
         return runner.run(main())
 
 
-__all__ = ["LIMIT", "run_on", "run_virtual"]
+__all__ = ["LIMIT", "run_on", "run_virtual", "slice_for"]
