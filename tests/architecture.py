@@ -107,8 +107,12 @@ def imports(source: Source) -> list[Import]:
 
 
 def upward(sources: Iterable[Source], rules: Rules) -> list[str]:
-    """Imports of a higher layer, or of a neighbour to the left; and packages that the table does not name."""
+    """Imports of a higher layer, or of a neighbour to the left; and packages that the table does not name.
+
+    The package itself, which gathers what users import, is for the top row only.
+    """
     findings = []
+    top = max(layer for layer, _ in rules.rank.values())
     for source in sources:
         mine = _layer(source.module)
         if mine is None:
@@ -118,7 +122,7 @@ def upward(sources: Iterable[Source], rules: Rules) -> list[str]:
             continue
         for found in imports(source):
             for theirs in _layers_of(found):
-                if theirs == "":
+                if theirs == "" and rules.rank[mine][0] < top:
                     findings.append(
                         f"{source.path}:{found.line}: imports the package {PACKAGE} itself; "
                         "import from the folder that defines it"

@@ -6,9 +6,10 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import strategies as st
+
 from beamish.term import BitString, Charlist, ExportFun, Fun, ImproperList, Pid, Port, Ref, TermMap, atom
 from beamish.term.identity import identity
-from hypothesis import strategies as st
 
 U32 = 0xFFFFFFFF
 
@@ -38,9 +39,7 @@ ports = st.builds(Port, nodes, st.one_of(st.integers(0, U32), st.integers(0, 2**
 refs = st.builds(Ref, nodes, st.integers(1, U32), st.lists(st.integers(0, U32), min_size=3, max_size=5))
 export_funs = st.builds(ExportFun, atoms, atoms, st.integers(0, 255))
 
-_every_leaf = st.one_of(
-    atoms, integers, floats, binaries, texts, bitstrings, pids, ports, refs, export_funs, texts.map(Charlist)
-)
+_every_leaf = st.one_of(atoms, integers, floats, binaries, texts, bitstrings, pids, ports, refs, export_funs, texts.map(Charlist))
 
 
 @st.composite
@@ -100,7 +99,7 @@ def nested(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-_levels: list[st.SearchStrategy[Any]] = [leaves]
+_levels: list[st.SearchStrategy[Any]] = []
 
 
 @st.composite
@@ -108,8 +107,7 @@ def _level(draw: st.DrawFn, depth: int) -> Any:
     return draw(_levels[depth])
 
 
-for _depth in range(3):
-    _levels.append(st.one_of(leaves, nested(_level(_depth))))
+_levels += [leaves, *(st.one_of(leaves, nested(_level(_depth))) for _depth in range(3))]
 
 terms = _level(3)
 """Any term that is written as it is; registered Python classes are in `structs`."""

@@ -157,8 +157,9 @@ def test_the_left_neighbour_is_out_of_reach() -> None:
     ]
 
 
-def test_the_package_itself_is_above_everything() -> None:
-    assert len(upward([source("beamish.cli.main", "import beamish\n")], MADE_UP)) == 1
+def test_the_package_itself_is_for_the_top_row_only() -> None:
+    assert len(upward([source("beamish.node.table", "import beamish\n")], MADE_UP)) == 1
+    assert upward([source("beamish.shell.prelude", "import beamish\n")], MADE_UP) == []
 
 
 def test_a_folder_that_the_table_does_not_name_is_found() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from beamish import etf as etf
+    from beamish import node as node
     from beamish import rpc as rpc
     from beamish.boot import run as run
     from beamish.boot import start_local as start_local
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from beamish.node import Node as Node
     from beamish.node import Runtime as Runtime
     from beamish.node import current_runtime as current_runtime
-    from beamish import node as node
     from beamish.process import Process as Process
     from beamish.process import alias as alias
     from beamish.process import cancel_timer as cancel_timer

@@ -189,7 +189,7 @@ def test_being_busy_ourselves_is_not_taken_for_silence_of_the_peer(run: Any) -> 
         async with raw_peer(ticktime=0.2) as (a, peer):
             for _ in range(5):
                 peer.send(bytes(4))
-                time.sleep(0.3)  # noqa: ASYNC251  the loop is blocked on purpose
+                time.sleep(0.3)
                 await asyncio.sleep(0.001)
             assert not a.lost
 

@@ -9,16 +9,16 @@ import random
 from typing import Any
 
 import pytest
-import strategies
-from etf import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import strategies
 from beamish.errors import EncodeError
 from beamish.etf import encode
 from beamish.etf._decode import Decoder
 from beamish.etf._encode import Encoder
 from beamish.term import Pid, atom
+from etf import reference
 
 
 class Receiver:

@@ -69,6 +69,8 @@ def test_depth_is_safe_on_a_small_stack() -> None:
                 seen.append(encode(decode(b"\x83" + front * 3000 + b"a\x01" + back * 3000)))
             except DecodeError:
                 seen.append(None)
+        for kind in ("tuple", "dict", "improper", "mapping"):
+            encode(_nested(kind, DEPTH - 1))
         front, back = NESTS["tuple"]
         seen.append(encode(decode(b"\x83" + front * DEPTH + b"a\x01" + back * DEPTH)))
 
@@ -177,9 +179,6 @@ def test_nested_claims_do_not_add_up(front: bytes) -> None:
 
 def test_a_key_inside_a_key_is_read_once() -> None:
     """Maps that turn into TermMaps on the way must not be read again: that would take 2^depth steps."""
-    data = b"\x83" + b"t\0\0\0\x02" * 60 + b"a\x01" + b"a\x01F\x3f\xf0" * 0
-    with pytest.raises(DecodeError):
-        decode(data)
     good = b"a\x01"
     for _ in range(60):
         good = b"t\0\0\0\x01" + good + b"a\x02"

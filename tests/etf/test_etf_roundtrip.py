@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import strategies
-from etf import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import strategies
 from beamish.errors import DecodeError
 from beamish.etf import decode, encode
 from beamish.etf._decode import Decoder
 from beamish.etf._encode import Encoder
+from etf import reference
 
 MANY = settings(max_examples=400, deadline=None)
 

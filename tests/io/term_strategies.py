@@ -8,9 +8,7 @@ from beamish.term import BitString, Charlist, ExportFun, ImproperList, TermMap, 
 from beamish.term.identity import identity
 
 names = st.one_of(
-    st.sampled_from(
-        ["ok", "error", "a", "undefined", "some_rather_long_atom_name", "Abc", "a b", "end", "x@y", "", "é"]
-    ),
+    st.sampled_from(["ok", "error", "a", "undefined", "some_rather_long_atom_name", "Abc", "a b", "end", "x@y", "", "é"]),
     # Erlang measures lines in grapheme clusters, we in code points: keep to characters that do not combine.
     st.text(st.characters(max_codepoint=0x2FF) | st.sampled_from("жшщ漢字𝒳"), max_size=12),
 )

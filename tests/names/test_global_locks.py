@@ -188,7 +188,8 @@ def steps(activity: Any, answers: list[Any]) -> tuple[list[Any], Any]:
     seen: list[Any] = []
     answers = [None, *answers]
     try:
-        seen.extend(map(activity.send, answers))
+        for answer in answers:
+            seen += [activity.send(answer)]
     except StopIteration as stop:
         return seen, stop.value
     raise AssertionError(f"wants more than {len(answers) - 1} outcomes: {seen}")

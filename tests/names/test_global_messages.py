@@ -266,6 +266,18 @@ def test_the_passive_side_locks_its_own_with_the_same_id() -> None:
     assert {call.node for call in calls} == {OTHER, THIRD}
 
 
+def test_old_releases_are_told_names_without_versions() -> None:
+    driver = Driver()
+    driver.know(OTHER)
+    driver.core.state.known[OTHER] = 6
+    ours = driver.pair()
+    calls = driver.do("cast", (atom.lock_set, HIS_LOCKER, True, [], ours))
+    driver.do("result", of(Call, calls)[0].key, True, True)
+    driver.do("cast", (atom.exchange, PEER, [], [], ours))
+    actions = driver.do("cast", (atom.resolved, PEER, [], [], atom.unused, [], ours))
+    assert [(cast.node, cast.message[4]) for cast in of(Cast, actions)] == [(OTHER, [PEER])]
+
+
 def test_a_refusal_releases_what_was_locked_and_tells_nobody() -> None:
     driver = Driver()
     driver.know(OTHER, THIRD)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 import test_asyncio_inside
 import test_exit_signals
 import test_receiving
 import test_signal_order
 import test_unwinding
+
 from loops import on_every_loop
 
 

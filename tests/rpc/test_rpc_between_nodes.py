@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -35,7 +36,7 @@ def between(run: Run, body: Callable[[Pair], Coroutine[Any, Any, Any]], **export
 async def settled(runtime: Runtime, count: int) -> None:
     """Wait until the runtime is back to so many processes."""
     async with asyncio.timeout(5):
-        while runtime.process_count > count:  # noqa: ASYNC110  (there is no event for it)
+        while runtime.process_count > count:
             await asyncio.sleep(0.001)
 
 
@@ -111,6 +112,19 @@ def test_what_is_not_exported_is_refused_and_the_setting_is_named(run: Run) -> N
             await rpc.call(B, "os", "getpid")
         with pytest.raises(RemoteError, match="not exported"):
             await rpc.call(B, "erlang", "apply", [atom.os, atom.getpid, []])
+        refused = (atom.badrpc, (atom.EXIT, ((atom.notsup, Anything()), Anything())))
+        for node in (B, A):  # a peer that has a call passed on is still a peer; a itself exports everything
+            there = [node, atom.os, atom.getpid, []]
+            for through in ("call", "block_call"):
+                answer = await rpc.call(B, "rpc", through, there)
+                assert answer == refused if node is B else answer > 0
+            answers, _ = await rpc.call(B, "rpc", "multicall", [[node], *there[1:]])
+            assert answers == [refused] if node is B else answers[0] > 0
+        for through in ("call", "multicall"):
+            with pytest.raises(RemoteError) if through == "call" else contextlib.nullcontext():
+                first = B if through == "call" else [B]
+                ((kind, _),) = await rpc.call(B, "erpc", through, [first, atom.os, atom.getpid, []])
+                assert kind is atom.error
         assert await rpc.call(A, "os", "getpid") > 0
 
     between(run, body, b_exports=["math"])
@@ -228,6 +242,13 @@ def test_multicall(run: Run) -> None:
         assert await rpc.multicall([B], "nomod", "f", [1]) == ([undef], [])
 
     between(run, body)
+
+
+class Anything:
+    """Equal to anything."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
 
 
 class PlaceOn:
@@ -475,6 +496,32 @@ def test_calls_that_make_no_sense_are_type_errors(run: Run, what: tuple[Any, ...
             await rpc.call(B, *what)
 
     between(run, body)
+
+
+def test_a_cast_passed_on_obeys_the_policy(run: Run, crashes: Any) -> None:
+    async def body(nodes: Pair) -> None:
+        for module in ("rpc", "erpc"):
+            await rpc.call(B, module, "cast", [B, atom.callables, atom.add, [1]])
+        await Node.spawn(B, "erlang", "spawn", [atom.callables, atom.add, [1]])
+        while len(crashes.texts) < 6:
+            await rpc.call(B, "erlang", "node")
+
+    between(run, body, b_exports=[])
+    assert all("not exported" in text for text in crashes.texts)
+
+
+def test_text_made_by_a_named_function_is_made_on_the_node_that_asked(run: Run) -> None:
+    async def body(nodes: Pair) -> None:
+        evaluate = nodes.b.services["io_evaluate"]
+
+        async def on_b(pid: Pid, *mfa: Any) -> Any:
+            return await nodes.b.run(evaluate, pid, *mfa)
+
+        assert await on_b(self(), atom.callables, atom.add, [1, 1]) == 2
+        with pytest.raises(RemoteError, match="not exported"):
+            await on_b(nodes.b.user, atom.callables, atom.add, [1, 1])
+
+    between(run, body, b_exports=[])
 
 
 def test_server_call_abcast_and_sbcast(run: Run) -> None:

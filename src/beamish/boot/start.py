@@ -72,6 +72,7 @@ async def start_node(
         _close(listeners)
         raise
     runtime = Runtime(full, registration.creation, loop)
+    runtime.services["epmd_port"] = epmd_port
     options = Options(
         secret, hidden=hidden, ticktime=net_ticktime, auto_connect=auto_connect,
         allowed=None if allowed is None else frozenset(atom(str(node)) for node in allowed),

@@ -107,7 +107,7 @@ def _apply_files(options: NodeOptions, line: Line, environ: Mapping[str, str], r
         words = split(_text_of(path, "--vm-args", read_file), path, environ)
         _merge(erlang, read_erlang_flags(words, path, read_file=read_file, environ=environ))
     for flags in line.get("erl", []):
-        found = read_erlang_flags(split(flags, "--erl"), "--erl", read_file=read_file, environ=environ)
+        found = read_erlang_flags(split(flags, "--erl", comments=False), "--erl", read_file=read_file, environ=environ)
         _merge(erlang, found)
     options.notes = erlang.notes
     for path in [*erlang.configs, *line.get("config", [])]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from beamish.cli.flags import HELP, Flag, UsageError, help_of, read_line
 from beamish.cli.node_flags import NODE_FLAGS, NodeOptions
+from beamish.errors import NodeError
 
 if TYPE_CHECKING:
     from beamish.node.runtime import Runtime
@@ -78,7 +79,14 @@ async def _started(options: NodeOptions, front: FrontEnd) -> Runtime:
 
     if options.name is None:
         return await start_local(device=front)
-    runtime = await start_node(options.name, device=front, **start_arguments(options))
+    try:
+        runtime = await start_node(options.name, device=front, **start_arguments(options))
+    except NodeError as error:
+        if options.port_min and "in use" in str(error):
+            from beamish.cli.port_holders import held_ports_note
+
+            raise NodeError(f"{error}{held_ports_note(options.port_min, options.port_max)}") from None
+        raise
     for node, cookie in options.peer_cookies.items():
         if runtime.net is not None:
             from beamish.node.names import split
@@ -90,8 +98,7 @@ async def _started(options: NodeOptions, front: FrontEnd) -> Runtime:
 def offer_shell_services(runtime: Runtime, *, remote_code: bool = True) -> None:
     """Let functions typed into this shell run on other shells, and (remote_code) those of other shells here."""
     runtime.services["describe_code"] = _describe
-    if remote_code:
-        _offer_remote_code(runtime)
+    _answer_remote_code(runtime, allowed=remote_code)
 
 
 def _describe(function: Any) -> Any:
@@ -100,11 +107,11 @@ def _describe(function: Any) -> Any:
     return described_call(function)
 
 
-def _offer_remote_code(runtime: Runtime) -> None:
+def _answer_remote_code(runtime: Runtime, *, allowed: bool) -> None:
     from beamish.rpc.start import add_module
-    from beamish.shell.remote_code import MODULE, run
+    from beamish.shell.remote_code import MODULE, refuse, run
 
-    add_module(runtime, MODULE, {"run": run})
+    add_module(runtime, MODULE, {"run": run if allowed else refuse})
 
 
 def _port(runtime: Runtime) -> int | None:

@@ -11,26 +11,27 @@ from typing import Final
 
 from beamish.cli.flags import UsageError
 
-_WORD: Final = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL)
-_PIECE: Final = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)|([^"'\\]+)""", re.DOTALL)
+_WORD: Final = re.compile(r"""(?:[^\s"'\\#]|\\.|"[^"]*"|'[^']*')+""", re.DOTALL)
+_WORD_WITH_MARKS: Final = re.compile(r"""(?:[^\s"'\\]|\\.|"[^"]*"|'[^']*')+""", re.DOTALL)
+_PIECE: Final = re.compile(r""""([^"]*)"|'([^']*)'|\\(.)|([^"'\\]+)""", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 
 
-def split(source: str, where: str, environ: Mapping[str, str] | None = None) -> list[str]:
-    """Cut the text of a vm.args file or of --erl into words: quotes and backslashes as in a shell, # starts a comment.
+def split(source: str, where: str, environ: Mapping[str, str] | None = None, *, comments: bool = True) -> list[str]:
+    """Cut a text into words. Quotes of either kind keep white space, a backslash outside of them keeps one character.
 
-    environ: replaces ${VARIABLE}; without it that stays as it is. Raises UsageError, naming the line.
+    comments: # outside of quotes starts a comment, as in files (not in --erl). environ: replaces ${VARIABLE}; without it that stays as it is. Raises UsageError, naming the line.
     """
     words: list[str] = []
-    for number, line in _logical_lines(source):
+    for number, line in _logical_lines(source, comments):
         place = 0
         while place < len(line):
             if line[place].isspace():
                 place += 1
                 continue
-            if line[place] == "#":
+            if comments and line[place] == "#":
                 break
-            match = _WORD.match(line, place)
+            match = (_WORD if comments else _WORD_WITH_MARKS).match(line, place)
             if match is None or (match.end() < len(line) and line[match.end()] in "\"'\\"):
                 raise UsageError(f"{where}, line {number}: a quote or backslash that does not end")
             words.append(_filled(_unquoted(match.group()), f"{where}, line {number}", environ))
@@ -38,7 +39,7 @@ def split(source: str, where: str, environ: Mapping[str, str] | None = None) -> 
     return words
 
 
-def _logical_lines(source: str) -> list[tuple[int, str]]:
+def _logical_lines(source: str, comments: bool) -> list[tuple[int, str]]:
     """Lines with their numbers; one that ends inside quotes or with a backslash goes on in the next."""
     lines: list[tuple[int, str]] = []
     held, started = "", 0
@@ -48,7 +49,7 @@ def _logical_lines(source: str) -> list[tuple[int, str]]:
         held += line
         if held.endswith("\\") and not held.endswith("\\\\"):
             held = held[:-1] + " "
-        elif _open_quote(held):
+        elif _open_quote(held, comments):
             held += "\n"
         else:
             lines.append((started, held))
@@ -58,17 +59,15 @@ def _logical_lines(source: str) -> list[tuple[int, str]]:
     return lines
 
 
-def _open_quote(line: str) -> bool:
-    stripped = re.sub(r"\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?:(?<=\s)|^)#.*", "", line, flags=re.DOTALL)
+def _open_quote(line: str, comments: bool) -> bool:
+    closed = r"\"[^\"]*\"|'[^']*'|\\." + (r"|#[^\n]*" if comments else "")
+    stripped = re.sub(closed, "", line, flags=re.DOTALL)
     return '"' in stripped or "'" in stripped
 
 
 def _unquoted(word: str) -> str:
     def content(match: re.Match[str]) -> str:
-        double, single, escaped, plain = match.groups()
-        if double is not None:
-            return re.sub(r"\\(.)", r"\1", double, flags=re.DOTALL)
-        return next(part for part in (single, escaped, plain) if part is not None)
+        return next(part for part in match.groups() if part is not None)
 
     return _PIECE.sub(content, word)
 

@@ -49,6 +49,7 @@ cdef class Wire(Route):
     cdef int begin(self) except -1
     cdef int finish_packet(self, Py_ssize_t payload_at) except -1
     cdef int push_out(self) except -1
+    cdef Pid speaker(self, Pid sender)
     cdef int payload_follows(self) except -1
     cdef int in_fragments(self, Py_ssize_t payload_at) except -1
     cdef int control(self, tuple control) except -1

@@ -19,10 +19,10 @@ from libc.string cimport memcpy, memmove, memset
 
 from beamish.etf._decode cimport Decoder
 from beamish.etf._encode cimport Encoder
-from beamish.process._core cimport DEAD, SUSPENDED, Process, Route, get_current
+from beamish.process._core cimport DEAD, SUSPENDED, SYSTEM, Process, Route, get_current
 from beamish.process._scheduler cimport Kernel
 from beamish.term._atom cimport Atom, intern_utf8
-from beamish.term._identifiers cimport Pid, Ref
+from beamish.term._identifiers cimport Pid, Ref, new_pid
 
 from beamish.dist import limits
 from beamish.errors import ConnectionBusy, DecodeError, RemoteProtocolError
@@ -131,6 +131,12 @@ cdef class Assembly:
 
 
 cdef class Wire(Route):
+    """The route over one established connection; see the module's text.
+
+    node: the peer; fd: its socket, non-blocking, owned from now on; flags: what both sides announced; ticktime: seconds;
+    leftover: bytes that came behind the handshake.
+    """
+
     def __cinit__(self):
         self.fd = -1
         memset(self.cache, 0, sizeof(self.cache))
@@ -598,7 +604,11 @@ cdef class Wire(Route):
     def spawn_replied(self, Ref ref, Pid local, int flags, result):
         cdef Process process = self.home.find(local)
         request = self.requests.pop(ref, None)
-        if request is None or process is None:
+        if process is None:
+            if type(result) is Pid and flags & 1:
+                self.exit_linked(local, <Pid>result, atom.noproc)   # whom it is linked to has died meanwhile
+            return
+        if request is None:
             return
         if type(result) is Pid:
             if flags & 1:
@@ -781,13 +791,13 @@ cdef class Wire(Route):
             p[1] = 3
             p[3] = ALIAS_SEND
             self.enc.size += 4
-            self.enc.term(sender if sender is not None else self.home.user)
+            self.enc.term(self.speaker(sender))
             self.enc.term(to)
         else:
             p[1] = 4
             p[3] = REG_SEND
             self.enc.size += 4
-            self.enc.term(sender if sender is not None else self.home.user)
+            self.enc.term(self.speaker(sender))
             self.enc.term(EMPTY)
             self.enc.term(to)
         at = self.enc.size
@@ -795,6 +805,12 @@ cdef class Wire(Route):
         self.enc.term(message)
         self.messages_out += 1
         self.finish_packet(at)
+
+    cdef Pid speaker(self, Pid sender):
+        """Who sends what comes from no process: `user`, or a pid that nobody has."""
+        if sender is not None:
+            return sender
+        return self.home.user if self.home.user is not None else new_pid(self.home.node, 0, 0, self.home.creation)
 
     def busy(self, Py_ssize_t pending):
         """The peer takes less than we send: the sender rests at its next receive, or is refused."""
@@ -805,7 +821,8 @@ cdef class Wire(Route):
         if get_current() == NULL:
             return
         here = <Process>get_current()
-        if here.home is self.home and not here.bits & SUSPENDED:
+        # The runtime's own processes go on: the cluster's locks must not hang on one slow reader.
+        if here.home is self.home and not here.bits & (SUSPENDED | SYSTEM):
             here.bits |= SUSPENDED
             self.suspended.append(here)
 

@@ -20,7 +20,7 @@ from beamish.dist._wire import Wire
 from beamish.dist.connection import SETUP_TIME, Incoming, Shaken, connect_socket, initiate, refusal, tune
 from beamish.dist.flags import announced
 from beamish.dist.handshake import HandshakeFailed, NameReceived
-from beamish.errors import BeamishError, NodeError
+from beamish.errors import BeamishError
 from beamish.node.names import InvalidNodeName, check_same_kind, node_atom
 from beamish.node.route import PendingRoute, fail_route
 from beamish.node.runtime import Runtime
@@ -33,6 +33,9 @@ UNPROVED_MAX: Final = 256
 """Accepted sockets whose peers have not shown the cookie yet; above it new ones are closed at once."""
 
 FAILURES_KEPT: Final = 100
+
+DISCONNECTED: Final = "disconnected"
+"""Why a connection ended that somebody here took down."""
 
 FindPort = Callable[[Atom], Awaitable[tuple[str, int]]]
 """Where a node listens: (address, port). Raises NodeError or OSError."""
@@ -62,6 +65,13 @@ class Options:
     auto_connect: bool = True
     allowed: frozenset[Atom] | None = None
     peer_cookies: dict[Atom, str] = field(default_factory=dict)
+
+
+def _nodedown_reason(why: object) -> Atom:
+    """Erlang's word for why a connection ended (net_kernel, monitor_nodes/2)."""
+    if why == DISCONNECTED:
+        return atom.disconnect
+    return atom.net_tick_timeout if str(why).startswith("net_tick_timeout") else atom.connection_closed
 
 
 class _Attempt:
@@ -215,7 +225,7 @@ class NetKernel:
                 if incoming is not None:
                     incoming.drop()
             case p.CloseConnection(link):
-                self._peers[link].wire.close(self._reasons.pop(link, "disconnected"))
+                self._peers[link].wire.close(self._reasons.pop(link, DISCONNECTED))
             case p.Acknowledge(link):
                 self._shaken[link] = self._incoming[link].acknowledge()
             case p.Up(link):
@@ -379,8 +389,10 @@ class NetKernel:
         agreed = shaken.agreed
         fd = shaken.sock.detach()
         wire = Wire(state.peer, self.runtime, fd, agreed.flags, self.options.ticktime, shaken.leftover)
+        # To a hidden node all others are hidden too, as in Erlang (dist_util, adjust_flags).
+        visible = agreed.visible and not self.hidden
         peer = ConnectedPeer(
-            state.peer, agreed.visible, agreed.creation, link, wire, agreed.peer_flags, shaken.address, incoming is not None
+            state.peer, visible, agreed.creation, link, wire, agreed.peer_flags, shaken.address, incoming is not None
         )
         self._peers[link] = peer
         self.failures.pop(state.peer, None)
@@ -390,7 +402,7 @@ class NetKernel:
             wire.write_first(shaken.first)
         waiting = self.runtime.routes.get(state.peer)
         self.runtime.routes[state.peer] = wire
-        log.info("connected to %s (%s%s)", state.peer, shaken.address, "" if agreed.visible else ", hidden")
+        log.info("connected to %s (%s%s)", state.peer, shaken.address, "" if visible else ", hidden")
         self.runtime.node_up(peer)
         if isinstance(waiting, PendingRoute):
             waiting.flush_into(wire)
@@ -413,7 +425,7 @@ class NetKernel:
 
     def _down(self, state: p.PeerState, link: int, replaced: bool) -> None:
         peer = self._peers.pop(link)
-        why = self._reasons.pop(link, "disconnected")
+        why = _nodedown_reason(self._reasons.pop(link, DISCONNECTED))
         if self.runtime.routes.get(state.peer) is peer.wire:
             del self.runtime.routes[state.peer]
         fail_route(self.runtime, peer.wire)

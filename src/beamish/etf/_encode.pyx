@@ -71,15 +71,21 @@ cdef int at_index(Encoder e, Py_ssize_t i) noexcept:
     return -1
 
 
-cdef int at_key(Encoder e, PyObject* key, bint is_key) noexcept:
-    cdef str shown
+cdef str shown(object value):
+    """A short repr; some values have none."""
+    cdef str text
     try:
-        shown = repr(<object>key)
-        if len(shown) > 40:
-            shown = shown[:37] + "..."
-        e.path.append(f" key {shown}" if is_key else f"[{shown}]")
-    except BaseException:
-        e.path.append("[?]")
+        text = repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+cdef int at_key(Encoder e, PyObject* key, bint is_key) noexcept:
+    try:
+        e.path.append(f" key {shown(<object>key)}" if is_key else f"[{shown(<object>key)}]")
+    except BaseException as error:
+        e.problem = error
     return -1
 
 
@@ -568,8 +574,10 @@ cdef int check_keys(Encoder e, PyObject* value) noexcept:
         for key in <object>value:
             mark = identity(key)
             if mark in seen:
-                return fail(e, f"the keys {seen[mark]!r} and {key!r} are the same in Erlang")
+                return fail(e, f"the keys {shown(seen[mark])} and {shown(key)} are the same in Erlang")
             seen[mark] = key
+    except Exception as error:
+        return fail(e, f"the keys of a dict could not be compared: {error}")
     except BaseException as error:
         e.problem = error
         return -1

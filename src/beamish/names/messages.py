@@ -126,11 +126,6 @@ def remove_connection(us: Atom) -> Term:
     return (REMOVE_CONNECTION, us)
 
 
-def node_names(nodes: Iterable[Term]) -> list[Atom]:
-    """The names in a list of nodes or (node, version); what is neither is left out."""
-    return [node for node, _ in node_versions(nodes)]
-
-
 def node_versions(nodes: Iterable[Term]) -> list[tuple[Atom, int]]:
     """(node, version) of each entry of a list of nodes or (node, version); 0 where the version is not known."""
     pairs: list[tuple[Atom, int]] = []

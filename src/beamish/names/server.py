@@ -19,11 +19,11 @@ from beamish.names.partitions import Gone
 from beamish.node.runtime import Peer, Runtime
 from beamish.process import demonitor, monitor, receive, send
 from beamish.process._signals import send_exit
-from beamish.process.exits import reason_of
 from beamish.process.gen import GEN_CALL, GEN_CAST, reply
 from beamish.rpc import add_module
 from beamish.rpc import call as rpc_call
 from beamish.rpc.apply import apply_fun
+from beamish.rpc.outcome import MFA, crash_reason, failure_of
 from beamish.term import Atom, ImproperList, Pid, Ref, atom
 
 log = logging.getLogger("beamish.global")
@@ -192,14 +192,14 @@ class GlobalServer:
         return core.prepare_shutdown
 
     def _gone(self, ref: Ref, reason: Any) -> Event | None:
-        key = self._calls.pop(ref, None)
-        if key is not None:
-            return lambda now: self.core.handle_result(key, False, reason, now)
-        key = self._monitors.pop(ref, None)
-        if key is None:
+        if ref in self._calls:
+            asked = self._calls.pop(ref)
+            return lambda now: self.core.handle_result(asked, False, reason, now)
+        if ref not in self._monitors:
             return None
-        self._refs.pop(key, None)
-        return lambda now: self.core.handle_down(key, now)
+        watched = self._monitors.pop(ref)
+        self._refs.pop(watched, None)
+        return lambda now: self.core.handle_down(watched, now)
 
     def _answered(self, ref: Ref, answer: Any) -> Event | None:
         if ref not in self._calls:
@@ -338,7 +338,10 @@ class GlobalServer:
             log.warning(
                 "global on %s: the method %r for the name %r failed: %s", self.runtime.node, method, name, error
             )
-            return (atom.EXIT, reason_of(error)[0])
+            return (
+                atom.EXIT,
+                crash_reason(failure_of(error, MFA(atom(SERVICE), atom.resolve_it, [method, name, pid, pid2]))),
+            )
         return m.NONE if value is None else value
 
 

@@ -16,7 +16,7 @@ Source  kernel/src/global.erl of OTP 25 (protocol version 8).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -258,14 +258,21 @@ class Sessions:
         self.on_synced(node)
         for other in his_known:
             self.drop(other)
-        announcement = m.new_nodes(
-            state.node, ops, his.names_ext, list(joined.items()), min(him.version, m.VERSION), session.lock_id
-        )
-        self.drop(node, farewell=tuple((other, announcement) for other in state.known if other is not node))
+        self.drop(node, farewell=tuple(self._announce(ops, his.names_ext, joined, him, session.lock_id)))
         self.restarts.pop(node, None)
         state.add_to_known(joined)
         state.synced[node] = None
         self.meet(his_known)
+
+    def _announce(
+        self, ops: list[Term], names_ext: list[Term], joined: dict[Atom, int], him: Candidate, lock_id: Term
+    ) -> Iterator[tuple[Atom, Term]]:
+        """new_nodes for everybody we knew before; old releases read no versions in it."""
+        version = min(him.version, m.VERSION)
+        for node, known_version in self.state.known.items():
+            if node is not him.node:
+                nodes: list[Term] = list(joined.items() if known_version >= m.PARTITIONS_VERSION else joined)
+                yield node, m.new_nodes(self.state.node, ops, names_ext, nodes, version, lock_id)
 
     def new_nodes(self, node: Atom, ops: Term, names_ext: Term, nodes: Term, extra: Term) -> None:
         """A node we know agreed with a newcomer: take over what changed, and meet those who came."""

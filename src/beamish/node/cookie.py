@@ -110,7 +110,7 @@ def read_cookie(path: Path) -> Cookie | None:
 def create_cookie(path: Path, letters: bytes) -> Cookie:
     """Make a cookie file with mode 0400. If another node just made it, its cookie is ours as well."""
     text = "".join(chr(ord("A") + byte % 26) for byte in letters)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{os.urandom(6).hex()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         try:

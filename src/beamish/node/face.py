@@ -106,7 +106,8 @@ class Node:
     @staticmethod
     def monitor_nodes(on: bool = True, *, node_type: str | None = None, nodedown_reason: bool = False) -> None:
         """Get ``(atom.nodeup, node)`` and ``(atom.nodedown, node)`` messages; with node_type ("visible", "hidden", "all") also of
-        hidden nodes and with a list of facts as third element, as Erlang's net_kernel:monitor_nodes/2."""
+        hidden nodes and with a list of facts as third element, as Erlang's net_kernel:monitor_nodes/2. nodedown_reason puts
+        among the facts of a nodedown why: disconnect (by us), connection_closed or net_tick_timeout."""
         runtime = current_runtime()
         if on:
             runtime.node_monitors[self()] = {"node_type": node_type, "nodedown_reason": nodedown_reason}

@@ -161,16 +161,18 @@ class Runtime(Kernel):
             if self.process_of(pid) is None:
                 del self.node_monitors[pid]
                 continue
-            kind = options.get("node_type")
-            if kind is None:
-                if peer.visible:
-                    self.deliver_pid(pid, (what, peer.node))
+            kind, with_reason = options.get("node_type"), options.get("nodedown_reason")
+            if kind != "all" and (kind != "hidden") != peer.visible:
                 continue
-            if kind == "all" or (kind == "visible") == peer.visible:
-                info: list[Any] = [(atom.node_type, atom.visible if peer.visible else atom.hidden)]
-                if options.get("nodedown_reason") and what is atom.nodedown:
-                    info.append((atom.nodedown_reason, reason))
-                self.deliver_pid(pid, (what, peer.node, info))
+            if kind is None and not with_reason:
+                self.deliver_pid(pid, (what, peer.node))
+                continue
+            info: list[Any] = []
+            if kind is not None:
+                info.append((atom.node_type, atom.visible if peer.visible else atom.hidden))
+            if with_reason and what is atom.nodedown:
+                info.append((atom.nodedown_reason, reason))
+            self.deliver_pid(pid, (what, peer.node, info))
 
     def _report_crash(self, process: ControlBlock, reason: Any, error: BaseException) -> None:
         names = process.details["rare"].names if process.details["rare"] is not None else None

@@ -79,7 +79,7 @@ cdef Atom atom_of(object name):
 
 
 cdef class Rare:
-    pass
+    """The parts of a control block that most processes never need; made on first use."""
 
 
 cdef int resize_ring(Process process, int size) except -1:
@@ -301,6 +301,8 @@ cdef class Process:
 
 
 cdef class Route:
+    """How the kernel sends to one other node. `dist`, the memory network and `node.route` implement it."""
+
     def __init__(self, Atom node not None):
         self.node = node
         self.out_monitors = {}

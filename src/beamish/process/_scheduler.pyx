@@ -62,7 +62,8 @@ cdef object KILLED = atom.killed
 cdef object QUIET = (GeneratorExit, asyncio.CancelledError)
 cdef int FUEL = 2000             # receives of one process in a row before the others have their turn
 DEFAULT_SLICE = 0.002
-cdef int MOST_STEPS = 50_000     # per turn of the loop, however long the slice is
+cdef int MOST_STEPS = 50_000     # per turn of the loop
+cdef int MOST_STEPS_UNTIMED = 500    # the same where no slice ends a turn (the virtual clock)
 UNWIND_GRACE = 5.0
 
 
@@ -154,6 +155,7 @@ cdef class Kernel(Scheduler):
         cdef Process process
         cdef PyObject* before = get_current()
         cdef int steps = 0
+        cdef int most = MOST_STEPS if self.slice < 3600 else MOST_STEPS_UNTIMED
         cdef double end
         if self.draining or self.closed or (self.ready_head == NULL and not self.dirty):
             return 0
@@ -177,7 +179,7 @@ cdef class Kernel(Scheduler):
                     continue
                 self.step(process)
                 steps += 1
-                if steps & 3 == 0 and (beamish_now() >= end or steps >= MOST_STEPS):
+                if steps & 3 == 0 and (beamish_now() >= end or steps >= most):
                     break
         finally:
             set_current(before)

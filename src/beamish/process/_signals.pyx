@@ -470,6 +470,7 @@ def whereis_name(Scheduler home not None, name):
 # ---- signals from other nodes; `route` is where they came from
 
 def in_link(Scheduler home, Route route, Pid remote, Pid local):
+    """LINK: answered with `noproc` if the local process is dead."""
     cdef Process target = home.find(local)
     if target is None:
         route.exit_linked(local, remote, NOPROC)
@@ -483,6 +484,7 @@ def in_link(Scheduler home, Route route, Pid remote, Pid local):
 
 
 def in_unlink(Scheduler home, Route route, uint64_t id, Pid remote, Pid local):
+    """UNLINK_ID, acknowledged before anything else is sent; id 0 for the old UNLINK."""
     cdef Process target = home.find(local)
     route.unlink_ack(local, remote, id)
     if target is not None and target.rare is not None and target.rare.links is not None \
@@ -492,6 +494,7 @@ def in_unlink(Scheduler home, Route route, uint64_t id, Pid remote, Pid local):
 
 
 def in_unlink_ack(Scheduler home, Route route, uint64_t id, Pid remote, Pid local):
+    """UNLINK_ID_ACK: the link is gone for good."""
     cdef Process target = home.find(local)
     if target is not None and target.rare is not None and target.rare.links is not None \
             and id != 0 and target.rare.links.get(remote) == id:
@@ -500,6 +503,7 @@ def in_unlink_ack(Scheduler home, Route route, uint64_t id, Pid remote, Pid loca
 
 
 def in_exit_linked(Scheduler home, Route route, Pid remote, Pid local, reason):
+    """EXIT: a link broke; one that we unlinked already says nothing any more."""
     cdef Process target = home.find(local)
     forget_link(route, remote, local)
     if target is None or target.rare is None or target.rare.links is None:
@@ -509,12 +513,14 @@ def in_exit_linked(Scheduler home, Route route, Pid remote, Pid local, reason):
 
 
 def in_exit_signal(Scheduler home, Pid remote, Pid local, reason):
+    """EXIT2: somebody's exit/2."""
     cdef Process target = home.find(local)
     if target is not None:
         exit_signal_to(target, remote, reason, False)
 
 
 def in_monitor(Scheduler home, Route route, Pid remote, target, Ref ref):
+    """MONITOR_P of a pid or a name: answered with `noproc` at once if nobody is there."""
     cdef Process process
     if isinstance(target, Pid):
         process = home.find(<Pid>target)
@@ -544,6 +550,7 @@ def in_demonitor(Scheduler home, Route route, Ref ref):
 
 
 def in_monitor_down(Scheduler home, Route route, Pid local, Ref ref, reason):
+    """MONITOR_P_EXIT: what we watched is gone."""
     cdef Process watcher = home.find(local)
     if route.out_monitors.pop(ref, None) is None:
         return                      # not a monitor across this connection

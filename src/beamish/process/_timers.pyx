@@ -10,6 +10,8 @@ from libc.stdlib cimport free, realloc
 
 
 cdef class Timer:
+    """A message or a callback for later."""
+
     def __cinit__(self, double when, ref, dest, message, callback):
         self.when = when
         self.ref = ref
@@ -29,6 +31,8 @@ cdef inline bint before(Entry* a, Entry* b) noexcept:
 
 
 cdef class TimerHeap:
+    """Deadlines, the earliest first."""
+
     def __dealloc__(self):
         cdef Py_ssize_t i
         for i in range(self.count):

@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Any
 
 from beamish.errors import Exit
-from beamish.term import Atom, Pid, Port, Ref, atom
+from beamish.term import Atom, atom
 
 MAX_MESSAGE = 4096
 MAX_TRACEBACK = 16384
 MAX_FRAMES = 20
+MAX_SHOWN = 4096
 
 
 def type_name(kind: type) -> str:
@@ -81,6 +82,6 @@ def text_of(reason: Any) -> str:
         return str(trace).rstrip() or f"{kind}: {message}"
     if isinstance(reason, Atom):
         return str(reason)
-    if isinstance(reason, (Pid, Ref, Port)):
-        return repr(reason)
-    return repr(reason)
+    text = repr(reason)
+    # A peer chooses its reasons; our log is not its to fill.
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"

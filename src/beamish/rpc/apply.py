@@ -39,6 +39,16 @@ def exports_of(runtime: Runtime) -> Exports:
     return found
 
 
+def local_exports(runtime: Runtime) -> Exports:
+    """For calls that this node makes to itself: everything, for the policy is about what other nodes may call."""
+    found = runtime.services.get("local_exports")
+    if found is None:
+        found = runtime.services["local_exports"] = Exports()
+        found.builtin = exports_of(runtime).builtin
+    assert isinstance(found, Exports)
+    return found
+
+
 async def apply_mfa(runtime: Runtime, module: Any, function: Any, args: Any) -> Any:
     """Call module:function(*args) in the current process, awaiting it if need be.
 

@@ -81,9 +81,14 @@ async def multicall(*what: Any, timeout: float | None = None) -> tuple[list[Any]
     """
     nodes, function, rest = _nodes_first(what)
     rest, timeout = _timeout_last(function, rest, timeout)
+    return sorted_out(await outcomes(nodes, function, rest, timeout))
+
+
+def sorted_out(ended: Iterable[tuple[Call, Outcome]]) -> tuple[list[Any], list[Atom]]:
+    """What rpc:multicall gives in Erlang: results, and nodes without one."""
     results: list[Any] = []
     bad: list[Atom] = []
-    for call_, outcome in await outcomes(nodes, function, rest, timeout):
+    for call_, outcome in ended:
         if outcome.kind in ("noconnection", "timeout"):
             bad.append(call_.node)
         else:

@@ -26,10 +26,11 @@ __all__ = [
 async def multicall(nodes: Iterable[NodeName], what: What, *rest: Any, timeout: float | None = None) -> list[Any]:
     """The same call on several nodes at once; never raises for what a node did."""
     rest, timeout = _timeout_last(what, rest, timeout)
-    return [_result(outcome) for _, outcome in await outcomes(nodes, what, rest, timeout)]
+    return [result_of(outcome) for _, outcome in await outcomes(nodes, what, rest, timeout)]
 
 
-def _result(outcome: Outcome) -> tuple[Any, ...]:
+def result_of(outcome: Outcome) -> tuple[Any, ...]:
+    """An entry of what `multicall` gives."""
     match outcome.kind:
         case "return":
             return (atom.ok, outcome.value)

@@ -14,6 +14,7 @@ name imported from elsewhere counts as exported only where the module it comes f
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import re
@@ -92,6 +93,14 @@ class Exports:
             self.packages.append(module[:-1])
         else:
             self.modules.add(module)
+
+    def for_node(self, node: str, builtin: Mapping[str, Any]) -> Exports:
+        """The same policy for one node, which answers these modules of Erlang's as well."""
+        made = copy.copy(self)
+        made.node = node
+        made.builtin = {**builtin, **self.builtin}
+        made._found = {}
+        return made
 
     # ---- policy
 

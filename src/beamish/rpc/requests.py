@@ -18,7 +18,7 @@ from beamish.node.names import complete_peer
 from beamish.node.remote_spawn import mfa_of, spawn_request
 from beamish.node.runtime import Runtime, current_runtime
 from beamish.process import current_process, demonitor, mailbox_mark, receive, self, spawn
-from beamish.rpc.apply import execute_call, execute_function
+from beamish.rpc.apply import execute_call, execute_function, local_exports, run_mfa
 from beamish.rpc.exports import Exports
 from beamish.rpc.outcome import MFA, RETURN
 from beamish.rpc.remote_errors import failed_there, unreachable
@@ -83,9 +83,18 @@ def names_of(runtime: Runtime, what: What, rest: Sequence[Any]) -> tuple[MFA, Ca
 
 
 def begin(
-    runtime: Runtime, node: Atom, mfa: MFA, function: Callable[..., Any] | None = None, args: Sequence[Any] = ()
+    runtime: Runtime,
+    node: Atom,
+    mfa: MFA,
+    function: Callable[..., Any] | None = None,
+    args: Sequence[Any] = (),
+    *,
+    policy: Exports | None = None,
 ) -> Call:
-    """Send a call and do not wait. `function` (with args) is what runs if the node is our own."""
+    """Send a call and do not wait. `function` (with args) is what runs if the node is our own.
+
+    policy: what may be called if it is our own; None everything. A call that is passed on for a peer has the node's.
+    """
     res = runtime.new_ref()
     if node is not runtime.node:
         wire_mfa = (*EXECUTE_CALL, [res, mfa.module, mfa.function, mfa.args])
@@ -93,19 +102,8 @@ def begin(
     elif function is not None:
         _, ref = spawn(execute_function, res, function, args, monitor=True)
     else:
-        _, ref = spawn(execute_call, local_exports(runtime), res, mfa.module, mfa.function, mfa.args, monitor=True)
+        _, ref = spawn(execute_call, policy or local_exports(runtime), res, *mfa, monitor=True)
     return Call(runtime, node, mfa, res, ref, self())
-
-
-def local_exports(runtime: Runtime) -> Exports:
-    """Everything: the policy is about what other nodes may call."""
-    found = runtime.services.get("local_exports")
-    if found is None:
-        found = runtime.services["local_exports"] = Exports()
-        policy = runtime.services.get("exports")
-        found.builtin = policy.builtin if policy is not None else {}
-    assert isinstance(found, Exports)
-    return found
 
 
 async def finish(call: Call, timeout: float | None = None, since: int = 0) -> Outcome:
@@ -197,15 +195,21 @@ async def value(runtime: Runtime, node: NodeName, what: What, rest: Sequence[Any
 
 
 async def outcomes(
-    nodes: Iterable[NodeName] | None, what: What, rest: Sequence[Any], timeout: float | None
+    nodes: Iterable[NodeName] | None,
+    what: What,
+    rest: Sequence[Any],
+    timeout: float | None,
+    *,
+    policy: Exports | None = None,
 ) -> list[tuple[Call, Outcome]]:
-    """The same call on several nodes at once, in their order; None: on this node and all visible ones."""
+    """The same call on several nodes at once, in their order; None: on this node and all visible ones. policy: see
+    `begin`."""
     runtime = current_runtime()
     mfa, function = names_of(runtime, what, rest)
     args = rest[0] if function is not None and rest else ()
     mark = mailbox_mark()
     deadline = None if timeout is None else time.monotonic() + timeout
-    calls = [begin(runtime, node, mfa, function, args) for node in targets(runtime, nodes)]
+    calls = [begin(runtime, node, mfa, function, args, policy=policy) for node in targets(runtime, nodes)]
     try:
         done: list[tuple[Call, Outcome]] = []
         for call in calls:
@@ -224,15 +228,15 @@ def targets(runtime: Runtime, nodes: Iterable[NodeName] | None) -> list[Atom]:
     return [target(runtime, node) for node in nodes]
 
 
-def cast(runtime: Runtime, node: NodeName, what: What, rest: Sequence[Any]) -> None:
-    """Start a call whose result nobody wants. Unreachable nodes are no error."""
+def cast(runtime: Runtime, node: NodeName, what: What, rest: Sequence[Any], *, policy: Exports | None = None) -> None:
+    """Start a call whose result nobody wants. Unreachable nodes are no error. policy: see `begin`."""
     mfa, function = names_of(runtime, what, rest)
     full = target(runtime, node)
     if full is runtime.node:
         if function is not None:
             spawn(function, *(rest[0] if rest else ()))
         else:
-            spawn(runtime.services["local_apply"], *mfa)
+            spawn(run_mfa, runtime, policy or local_exports(runtime), *mfa)
         return
     try:
         route = runtime.route(full)

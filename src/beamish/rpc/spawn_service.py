@@ -16,7 +16,7 @@ from beamish.errors import BeamishError
 from beamish.node.runtime import Runtime
 from beamish.process import ControlBlock, Route
 from beamish.process._signals import in_link, in_monitor
-from beamish.rpc.apply import execute_call, run_mfa
+from beamish.rpc.apply import execute_call, local_exports, run_mfa
 from beamish.rpc.exports import Exports
 from beamish.term import Pid, Ref, atom, charlist
 
@@ -73,11 +73,9 @@ class SpawnService:
 def local_apply(runtime: Runtime) -> Any:
     """`runtime.services["local_apply"]`: the body of a process for Node.spawn on the own node, where the policy is
     not asked."""
-    exports = Exports()
-    exports.builtin = runtime.services["exports"].builtin
 
     async def run(module: Any, function: Any, args: Any) -> None:
-        await run_mfa(runtime, exports, module, function, args)
+        await run_mfa(runtime, local_exports(runtime), module, function, args)
 
     return run
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from beamish.node.runtime import Runtime
-from beamish.rpc.client import call
+from beamish.node.runtime import Runtime, current_runtime
+from beamish.rpc.apply import exports_of
 from beamish.rpc.exports import Exports, Listed
 from beamish.rpc.loggers import start_loggers
 from beamish.rpc.modules import BUILTIN
+from beamish.rpc.requests import outcomes, value_of
 from beamish.rpc.rex import Rex
 from beamish.rpc.servers import NetKernel, start_server
 from beamish.rpc.spawn_service import SpawnService, local_apply, report_to_leaders_too
 from beamish.term import Pid
 
 Allowed = Listed | Exports
+
+EVALUATION_TIME: Final = 30.0
+"""Seconds for another node to make the text of an io request."""
 
 
 async def start_services(runtime: Runtime, exports: Allowed = None) -> Exports:
@@ -23,8 +27,7 @@ async def start_services(runtime: Runtime, exports: Allowed = None) -> Exports:
     exports: what peers may call (patterns, or {alias: module}); None everything. Raises BadExport.
     """
     policy = exports if isinstance(exports, Exports) else Exports(exports)
-    policy.node = str(runtime.node)
-    policy.builtin = {**BUILTIN, **policy.builtin}
+    policy = policy.for_node(str(runtime.node), BUILTIN)
     services = runtime.services
     services["exports"] = policy
     services["spawn_requested"] = SpawnService(runtime, policy)
@@ -39,7 +42,11 @@ async def start_services(runtime: Runtime, exports: Allowed = None) -> Exports:
 
 async def evaluate_there(sender: Pid, module: Any, function: Any, args: Any) -> Any:
     """Make the text of an io request that names a function, on the node of whoever asked."""
-    return await call(sender.node, module, function, args)
+    runtime = current_runtime()
+    # The request may say that it comes from a process of this node, so the policy is asked here too.
+    policy = exports_of(runtime)
+    ((call, outcome),) = await outcomes([sender.node], module, (function, args), EVALUATION_TIME, policy=policy)
+    return value_of(call, outcome)
 
 
 def add_module(runtime: Runtime, name: str, module: Any) -> None:

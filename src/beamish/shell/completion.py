@@ -18,9 +18,7 @@ from typing import Any, Final
 MAX_CANDIDATES: Final = 500
 
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*\.?$|$")
-_IN_NODE_STRING: Final = re.compile(
-    r"""(?:Node\.\w+|(?:rpc|erpc)\.\w+|node|send)\(\s*(?:\([^()]*,\s*)?(['"])([\w@.\-]*)$"""
-)
+_IN_NODE_STRING: Final = re.compile(r"""(?:Node\.\w+|(?:rpc|erpc)\.\w+|node|send)\(\s*(?:\([^()]*,\s*)?(['"])([\w@.\-]*)$""")
 _ATOMS: Final = ("DOWN", "EXIT", "error", "kill", "killed", "nodedown", "nodeup", "normal", "ok", "shutdown", "timeout")
 
 
@@ -77,9 +75,7 @@ def _names(prefix: str, namespace: Mapping[str, Any]) -> list[str]:
     names = set(namespace) | set(dir(builtins))
     if not prefix.startswith("_"):
         names = {name for name in names if not name.startswith("_")}
-    shown = {
-        _called(name, namespace.get(name, getattr(builtins, name, None))) for name in names if name.startswith(prefix)
-    }
+    shown = {_called(name, namespace.get(name, getattr(builtins, name, None))) for name in names if name.startswith(prefix)}
     shown |= {word for word in (*keyword.kwlist, *keyword.softkwlist) if word.startswith(prefix) and word != "_"}
     return sorted(shown, key=str.lower)[:MAX_CANDIDATES]
 
@@ -92,9 +88,7 @@ def _attributes(target: Any, prefix: str) -> list[str]:
     if type(target).__name__ == "AtomFactory":
         names += _ATOMS
     hidden = prefix.startswith("_")
-    chosen = sorted(
-        {name for name in names if name.startswith(prefix) and (hidden or not name.startswith("_"))}, key=str.lower
-    )
+    chosen = sorted({name for name in names if name.startswith(prefix) and (hidden or not name.startswith("_"))}, key=str.lower)
     return [_called(name, _static_attribute(target, name)) for name in chosen[:MAX_CANDIDATES]]
 
 

@@ -14,9 +14,7 @@ def history_file(environ: Mapping[str, str]) -> Path | None:
             return None
         path = Path(environ["BEAMISH_HISTORY"])
     else:
-        state = environ.get("XDG_STATE_HOME") or (
-            os.path.join(environ["HOME"], ".local", "state") if environ.get("HOME") else None
-        )
+        state = environ.get("XDG_STATE_HOME") or (os.path.join(environ["HOME"], ".local", "state") if environ.get("HOME") else None)
         if state is None:
             return None
         path = Path(state, "beamish", "history")

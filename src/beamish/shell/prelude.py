@@ -14,8 +14,6 @@ def prelude() -> dict[str, Any]:
     import beamish
     from beamish import io
 
-    names = {
-        name: getattr(beamish, name) for name in beamish.__all__ if name not in _NOT_NEEDED and hasattr(beamish, name)
-    }
+    names = {name: getattr(beamish, name) for name in beamish.__all__ if name not in _NOT_NEEDED and hasattr(beamish, name)}
     names["io"] = io
     return names

@@ -58,8 +58,10 @@ def _described(function: FunctionType, outer: list[FunctionType]) -> tuple[Any, 
     source = source_of(function)
     variables = []
     for name, value in _free_variables(function):
+        if value is function and name == function.__name__:
+            continue  # it will find itself there under the same name
         if value is function or value in outer:
-            raise NotPortable(f"{function.__qualname__} calls itself; put it into a module that both nodes have")
+            raise NotPortable(f"{function.__qualname__} and {name} use each other; put them into a module that both nodes have")
         variables.append((name, _carried(function, name, value, [*outer, function])))
     if len(variables) > MAX_VARIABLES:
         raise NotPortable(f"{function.__qualname__} uses more than {MAX_VARIABLES} variables")
@@ -122,16 +124,32 @@ def source_of(function: FunctionType) -> str:
     node = _lambda_of(tree, code) if function.__name__ == "<lambda>" else _definition_of(tree, code)
     if node is None:
         raise NotPortable(f"the source of {function.__qualname__} cannot be told apart from what is around it")
-    if isinstance(node, ast.Lambda):
+    if _simplified(node) or (not isinstance(node, ast.Lambda) and _shares_line(lines, node)):
+        found = ast.unparse(node)
+    elif isinstance(node, ast.Lambda):
         found = ast.get_source_segment(source, node) or ""
     else:
-        node.decorator_list = []  # what decorates it was applied before; on the other side it is the plain function
         found = textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno]))
-        if found != found.lstrip() or _shares_line(lines, node):
-            found = ast.unparse(node)
     if len(found) > MAX_SOURCE:
         raise NotPortable(f"the source of {function.__qualname__} is longer than {MAX_SOURCE} characters")
     return found
+
+
+def _simplified(node: ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Take out what was evaluated here when the function was made: decorators, annotations, defaults (which travel as
+    terms). True if there was any."""
+    arguments = node.args
+    changed = bool(arguments.defaults) or any(arguments.kw_defaults)
+    arguments.defaults = [ast.Constant(None) for _ in arguments.defaults]
+    arguments.kw_defaults = [None if value is None else ast.Constant(None) for value in arguments.kw_defaults]
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    for argument in every:
+        if argument is not None and argument.annotation is not None:
+            argument.annotation, changed = None, True
+    if not isinstance(node, ast.Lambda):
+        changed = changed or bool(node.decorator_list) or node.returns is not None
+        node.decorator_list, node.returns = [], None
+    return changed
 
 
 def _definition_of(tree: ast.AST, code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -216,6 +234,11 @@ def _value(carried: Any, depth: int) -> Any:
             except ImportError as error:
                 raise ValueError(f"this node has no module {text(name)}: {error}") from None
     raise ValueError("a described function with a variable of an unknown kind")
+
+
+async def refuse(described: Any, arguments: Any) -> Any:
+    """What a shell with `--no-remote-code` answers."""
+    raise NotPortable("this shell does not run functions that were typed into others (--no-remote-code)")
 
 
 async def run(described: Any, arguments: Any) -> Any:

@@ -21,11 +21,9 @@ def describe_error(error: BaseException) -> str:
         return f"** exit: {error.reason!r}"
     summary = traceback.TracebackException.from_exception(error, compact=True)
     _strip(summary)
-    if _says_it_all(summary, error):
-        text = "".join(summary.format_exception_only())
-    else:
-        text = "".join(summary.format())
-    return re.sub(r"^beamish\.errors\.(?=\w+:)", "", text, flags=re.MULTILINE).rstrip("\n")
+    parts = summary.format_exception_only() if _says_it_all(summary, error) else summary.format()
+    text = "".join(parts)
+    return re.sub(r"^beamish(\.\w+)*\.(?=\w+(:|$))", "", text, flags=re.MULTILINE).rstrip("\n")
 
 
 def _says_it_all(summary: Any, error: BaseException) -> bool:
@@ -47,7 +45,9 @@ def _strip(summary: Any) -> None:
             continue
         seen.add(id(current))
         frames = list(current.stack)
-        start = next((number for number, frame in enumerate(frames) if frame.filename.startswith("<beamish ")), 0)
+        nowhere = len(frames) if current is summary else 0  # a compiler's complaint has no frame of the input
+        inputs = (number for number, frame in enumerate(frames) if frame.filename.startswith("<beamish "))
+        start = next(inputs, nowhere)
         kept = [frame for frame in frames[start:] if not _is_ours(frame.filename)]
         current.stack = traceback.StackSummary.from_list(kept)
         pending += [current.__cause__, current.__context__, *(getattr(current, "exceptions", None) or ())]

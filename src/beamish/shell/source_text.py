@@ -123,8 +123,16 @@ async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> An
             namespace[bound] = await namespace.pop(bound)  # if it fails the name stays unbound
     if last is None:
         return NOTHING
-    value = await _executed(last, namespace)
-    return await value if inspect.isawaitable(value) else value
+    return await awaited(await _executed(last, namespace))
+
+
+async def awaited(value: Any) -> Any:
+    """What comes of a value if it can be awaited, or is a tuple or list of coroutines."""
+    if inspect.isawaitable(value):
+        return await value
+    if type(value) in (tuple, list) and any(inspect.iscoroutine(item) for item in value):
+        return type(value)([await item if inspect.iscoroutine(item) else item for item in value])
+    return value
 
 
 async def _executed(code: CodeType, namespace: dict[str, Any]) -> Any:

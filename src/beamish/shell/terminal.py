@@ -7,6 +7,7 @@ keeps its own idea of an event loop and of evaluation.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -78,10 +79,12 @@ class TerminalFront(StandardDevice):
         self._writing = False
         self._column_zero = True
         self._above_task: asyncio.Future[None] | None = None
+        self._interrupt: Callable[[], None] = lambda: None
         self.session: PromptSession[str] | None = None
 
     def attach(self, session: Session) -> None:
         """Prepare the line editor for a session."""
+        self._interrupt = session.evaluator.interrupt
         self.session = PromptSession(
             history=self._history,
             completer=SessionCompleter(session),
@@ -100,9 +103,15 @@ class TerminalFront(StandardDevice):
         return await self._prompt(self.session, [("bold" if self.colour else "", prompt)])
 
     async def read_line(self, prompt: str) -> str | None:
-        """A line for a program that asks for one, while no input is being typed."""
-        session: PromptSession[str] = PromptSession()
-        line = await self._prompt(session, [("", prompt)])
+        """A line for a program that asks for one, while no input is being typed. Ctrl-C ends the evaluation as well."""
+        asker: PromptSession[str] = PromptSession()
+        *lines_before, last = prompt.split("\n")
+        self.write("".join(line + "\n" for line in lines_before))
+        try:
+            line = await self._prompt(asker, [("", last)])
+        except KeyboardInterrupt:
+            self._interrupt()
+            raise OSError(errno.EINTR, "interrupted") from None
         return None if line is None else line + "\n"
 
     async def _prompt(self, session: PromptSession[str], prompt: Any) -> str | None:

@@ -69,10 +69,13 @@ def _numbers(fields: dict[Any, Any], keys: tuple[Any, ...]) -> list[int] | None:
 
 def _read_microsecond(fields: dict[Any, Any]) -> tuple[int, int | None] | None:
     """(microseconds, precision), precision None if it is the one that a plain value stands for."""
-    match fields[MICROSECOND]:
-        case (int(value), int(precision)) if type(value) is int and type(precision) is int and 0 <= precision <= 6:
-            return value, None if precision == (6 if value else 0) else precision
-    return None
+    pair = fields[MICROSECOND]
+    if type(pair) is not tuple or [type(number) for number in pair] != [int, int]:
+        return None
+    value, precision = pair
+    if not 0 <= precision <= 6:
+        return None
+    return value, None if precision == (6 if value else 0) else precision
 
 
 def _date_to_map(value: dt.date) -> dict[Any, Any]:

@@ -33,9 +33,7 @@ class ChardataError(BeamishError, ValueError):
         self.fault = fault
 
 
-def text(
-    chardata: Any, encoding: Encoding = "unicode", *, lenient: bool = False, max_characters: int = MAX_CHARACTERS
-) -> str:
+def text(chardata: Any, encoding: Encoding = "unicode", *, lenient: bool = False, max_characters: int = MAX_CHARACTERS) -> str:
     """Read any chardata as a str.
 
     encoding says what the binaries in it hold, and bounds the code points (255 in latin1); with lenient a binary that
@@ -49,9 +47,7 @@ def text(
         return reader.finish()
     tail = getattr(chardata, "elements", None)
     if not isinstance(chardata, list) and tail is None:
-        raise ChardataError(
-            f"text is a str, bytes, or a list of both and of code points; this is {_shown(chardata)}", "", "badarg"
-        )
+        raise ChardataError(f"text is a str, bytes, or a list of both and of code points; this is {_shown(chardata)}", "", "badarg")
     _walk(chardata, reader)
     return reader.finish()
 

@@ -31,9 +31,7 @@ _writers: dict[type, ToMap] = {}
 _classes: dict[Any, type] = {}
 
 
-def register_struct(
-    name: Atom | str, cls: type, *, to_map: ToMap | None = None, from_map: FromMap | None = None
-) -> None:
+def register_struct(name: Atom | str, cls: type, *, to_map: ToMap | None = None, from_map: FromMap | None = None) -> None:
     """Let cls stand for the struct of that module, "Elixir.My.Thing".
 
     to_map gives the map (with atom keys, `__struct__` may be left out); from_map gives the value, or None where it

@@ -18,7 +18,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from beamish.node.route import PendingRoute, fail_route
 from beamish.node.runtime import Runtime

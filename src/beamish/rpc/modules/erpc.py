@@ -9,8 +9,8 @@ from typing import Any
 
 from beamish.errors import Exit
 from beamish.node.runtime import current_runtime
-from beamish.rpc import client, requests
 from beamish.rpc import erpc as _erpc
+from beamish.rpc import requests
 from beamish.rpc.apply import execute_call as _execute_call
 from beamish.rpc.apply import exports_of, run_mfa
 from beamish.rpc.modules.rpc import seconds
@@ -34,7 +34,8 @@ async def execute_cast(module: Any, function: Any, args: Any) -> None:
 
 async def call(node: Any, module: Any, function: Any, args: Any, timeout: Any = atom.infinity) -> Any:
     """Call another node from here; fails as Erlang's erpc:call does."""
-    ((_, outcome),) = await requests.outcomes([node], module, (function, args), seconds(timeout))
+    policy = exports_of(current_runtime())
+    ((_, outcome),) = await requests.outcomes([node], module, (function, args), seconds(timeout), policy=policy)
     return _value(outcome)
 
 
@@ -57,10 +58,13 @@ def _value(outcome: Outcome) -> Any:
 
 def cast(node: Any, module: Any, function: Any, args: Any) -> Any:
     """Start a call elsewhere."""
-    client.cast(node, module, function, args)
+    runtime = current_runtime()
+    requests.cast(runtime, node, module, (function, args), policy=exports_of(runtime))
     return atom.ok
 
 
 async def multicall(nodes: Any, module: Any, function: Any, args: Any, timeout: Any = atom.infinity) -> Any:
     """The same call on several nodes."""
-    return await _erpc.multicall(nodes, module, function, args, timeout=seconds(timeout))
+    policy = exports_of(current_runtime())
+    ended = await requests.outcomes(nodes, module, (function, args), seconds(timeout), policy=policy)
+    return [_erpc.result_of(outcome) for _, outcome in ended]

@@ -171,13 +171,14 @@ async def _in_thread(made: Request) -> Any:
         else:
             outcome = (done.set_result, result)
         finally:
-            _running.release()
+            slots.release()
         try:
             loop.call_soon_threadsafe(settle, *outcome)
         except RuntimeError:
             pass  # the loop has ended; nobody waits
 
-    if not _running.acquire(blocking=False):
+    slots = _running
+    if not slots.acquire(blocking=False):
         raise _UnusableError((atom.system_limit, MAX_CONCURRENT))
     threading.Thread(target=work, daemon=True, name="beamish-httpc").start()
     try:

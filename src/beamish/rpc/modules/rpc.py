@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from beamish.errors import NodeError, RemoteError
+from beamish.node.runtime import current_runtime
 from beamish.rpc import client, requests
+from beamish.rpc.apply import exports_of
 from beamish.rpc.outcome import BADRPC, EXIT, badarg
 from beamish.term import Pid, atom
 
@@ -26,7 +28,8 @@ def seconds(timeout: Any) -> float | None:
 
 async def call(node: Any, module: Any, function: Any, args: Any, timeout: Any = atom.infinity) -> Any:
     """A result, or ``{badrpc, Reason}``."""
-    ((_, outcome),) = await requests.outcomes([node], module, (function, args), seconds(timeout))
+    policy = exports_of(current_runtime())
+    ((_, outcome),) = await requests.outcomes([node], module, (function, args), seconds(timeout), policy=policy)
     match outcome.kind:
         case "noconnection":
             return (BADRPC, atom.nodedown)
@@ -49,7 +52,8 @@ async def block_call(node: Any, module: Any, function: Any, args: Any, timeout: 
 
 def cast(node: Any, module: Any, function: Any, args: Any) -> bool:
     """Start a call elsewhere."""
-    client.cast(node, module, function, args)
+    runtime = current_runtime()
+    requests.cast(runtime, node, module, (function, args), policy=exports_of(runtime))
     return True
 
 
@@ -61,7 +65,9 @@ async def multicall(*args: Any) -> Any:
         timeout = plain.pop()
     if len(plain) not in (3, 4):
         raise badarg()
-    return await client.multicall(*plain, timeout=seconds(timeout))
+    nodes, (module, *rest) = (None, plain) if len(plain) == 3 else (plain[0], plain[1:])
+    policy = exports_of(current_runtime())
+    return client.sorted_out(await requests.outcomes(nodes, module, rest, seconds(timeout), policy=policy))
 
 
 async def pinfo(pid: Any, item: Any = None) -> Any:
