@@ -214,7 +214,8 @@ async def story(barry: Barry, robin: Child, maurice: Child, erlang: Child | None
     await barry.evaluate('await Node.spawn("robin", lambda: print("running on", Node.self()))')
     await asyncio.sleep(0.3)
     if erlang:
-        await barry.evaluate(f'await Node.spawn("{erlang.name}", "io", "format", ["running on ~p, in Erlang~n", [atom("{erlang.name}")]])')
+        call = f'await Node.spawn("{erlang.name}", "io", "format", ["running on ~p, in Erlang~n", [atom("{erlang.name}")]])'
+        await barry.evaluate(call)
         await asyncio.sleep(0.3)
     expect(all(node.quiet() for node in others), "nothing was printed where it ran")
 

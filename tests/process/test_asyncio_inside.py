@@ -380,7 +380,29 @@ async def test_work_in_a_thread() -> None:
         await asyncio.to_thread(lambda: 1 // 0)
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class Server:
+    """A local HTTP server whose connections are all closed when it is."""
+
+    def __init__(self_, handler: Any) -> None:
+        self_.handler = handler
+        self_.handlers: set[asyncio.Task[None]] = set()
+
+    def _accept(self_, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self_.handlers.add(asyncio.ensure_future(self_.handler(reader, writer)))
+
+    async def __aenter__(self_) -> int:
+        self_.server = await asyncio.start_server(self_._accept, "127.0.0.1", 0)
+        return int(self_.server.sockets[0].getsockname()[1])
+
+    async def __aexit__(self_, *_: object) -> None:
+        self_.server.close()
+        for handler in self_.handlers:
+            handler.cancel()
+        await asyncio.gather(*self_.handlers, return_exceptions=True)
+        await self_.server.wait_closed()
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One HTTP answer for each request, until the client goes."""
     try:
         while request := await reader.readuntil(b"\r\n\r\n"):
@@ -393,27 +415,25 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         pass
     finally:
         writer.close()
+        await writer.wait_closed()
 
 
 @on_every_loop
 async def test_an_http_client() -> None:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-
-    async def client(number: int, to: Pid) -> None:
+    async def client(number: int, port: int, to: Pid) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
             for _ in range(2):
-                answer = await http.get(f"http://127.0.0.1:{port}/{number}", timeout=10)
-                send(to, (number, answer.text))
+                response = await http.get(f"http://127.0.0.1:{port}/{number}", timeout=10)
+                send(to, (number, response.text))
 
-    for number in range(5):
-        spawn(client, number, self())
-    answers = sorted([await receive(timeout=15) for _ in range(10)])
-    assert answers == sorted([(number, f"/{number}") for number in range(5)] * 2)
-    async with httpx.AsyncClient(trust_env=False) as http:
-        with pytest.raises(httpx.ReadTimeout):
-            await http.get(f"http://127.0.0.1:{port}/slow", timeout=0.2)
-    server.close()
+    async with Server(answer) as port:
+        for number in range(5):
+            spawn(client, number, port, self())
+        answers = sorted([await receive(timeout=15) for _ in range(10)])
+        assert answers == sorted([(number, f"/{number}") for number in range(5)] * 2)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            with pytest.raises(httpx.ReadTimeout):
+                await http.get(f"http://127.0.0.1:{port}/slow", timeout=0.2)
 
 
 @on_real_loops
@@ -425,20 +445,18 @@ async def test_a_process_killed_in_the_middle_of_a_request_closes_its_connection
         send(me, "asked")
         gone.set_result(await reader.read())
         writer.close()
+        await writer.wait_closed()
 
-    me = self()
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-
-    async def client() -> None:
+    async def client(port: int) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
             await http.get(f"http://127.0.0.1:{port}/", timeout=60)
 
-    pid = spawn(client)
-    assert await receive(timeout=10) == "asked"
-    Process.exit(pid, "enough")
-    assert await asyncio.wait_for(gone, 10) == b""
-    server.close()
+    me = self()
+    async with Server(silent) as port:
+        pid = spawn(client, port)
+        assert await receive(timeout=10) == "asked"
+        Process.exit(pid, "enough")
+        assert await asyncio.wait_for(gone, 10) == b""
 
 
 # ---- contexts

@@ -11,7 +11,7 @@ from beamish.term import Pid, atom
 from loops import on_real_loops, virtual
 
 
-@virtual
+@on_real_loops
 async def test_two_busy_receivers_share() -> None:
     done: list[str] = []
     turns: list[str] = []
@@ -34,7 +34,7 @@ async def test_two_busy_receivers_share() -> None:
     assert abs(turns.count("first") - turns.count("second")) <= 1
 
 
-@virtual
+@on_real_loops
 async def test_a_process_that_keeps_itself_busy_lets_others_run() -> None:
     async def talks_to_itself() -> None:
         while True:
@@ -47,7 +47,7 @@ async def test_a_process_that_keeps_itself_busy_lets_others_run() -> None:
     Process.exit(pid, atom.kill)
 
 
-@virtual
+@on_real_loops
 async def test_looking_without_waiting_lets_others_run_too() -> None:
     stop: list[int] = []
 

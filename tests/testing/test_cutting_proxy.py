@@ -19,14 +19,25 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         pass
     finally:
         writer.close()
+        try:
+            await writer.wait_closed()
+        except ConnectionError:
+            pass
 
 
 @asynccontextmanager
 async def proxied() -> AsyncIterator[CuttingProxy]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    handlers: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.ensure_future(serve(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with CuttingProxy("127.0.0.1", server.sockets[0].getsockname()[1]) as proxy:
         yield proxy
+    await asyncio.gather(*handlers)
     server.close()
+    await server.wait_closed()
 
 
 async def connect(proxy: CuttingProxy) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

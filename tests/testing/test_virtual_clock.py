@@ -108,6 +108,8 @@ def test_sockets_are_asked_before_the_clock_jumps(loop: VirtualClockLoop) -> Non
         while line := await reader.readline():
             writer.write(line)
         writer.close()
+        await writer.wait_closed()
+        closed.set()
 
     async def main() -> None:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -117,10 +119,14 @@ def test_sockets_are_asked_before_the_clock_jumps(loop: VirtualClockLoop) -> Non
                 writer.write(b"%d\n" % number)
                 assert await reader.readline() == b"%d\n" % number
         writer.close()
+        await writer.wait_closed()
+        await closed.wait()
         server.close()
+        await server.wait_closed()
+        assert loop.time() == 0
 
+    closed = asyncio.Event()
     loop.run_until_complete(main())
-    assert loop.time() == 0
 
 
 def test_silent_sockets_do_not_stop_the_clock(loop: VirtualClockLoop) -> None:

@@ -20,7 +20,8 @@ _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 def split(source: str, where: str, environ: Mapping[str, str] | None = None, *, comments: bool = True) -> list[str]:
     """Cut a text into words. Quotes of either kind keep white space, a backslash outside of them keeps one character.
 
-    comments: # outside of quotes starts a comment, as in files (not in --erl). environ: replaces ${VARIABLE}; without it that stays as it is. Raises UsageError, naming the line.
+    comments: # outside of quotes starts a comment, as in files (not in --erl). environ: replaces ${VARIABLE}; without it that
+    stays as it is. Raises UsageError, naming the line.
     """
     words: list[str] = []
     for number, line in _logical_lines(source, comments):

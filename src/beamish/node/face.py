@@ -43,7 +43,7 @@ class Node:
 
     @staticmethod
     def list(kind: str | Atom = "visible") -> list[Atom]:
-        """Connected nodes: "visible" (default), "hidden", "connected" (both), "this", or "known" (all ever heard of and this one)."""
+        """Connected nodes: "visible" (default), "hidden", "connected" (both), "this", or "known" (all ever heard of, and this)."""
         runtime = current_runtime()
         match str(kind):
             case "visible":
@@ -116,7 +116,7 @@ class Node:
 
     @staticmethod
     def monitor(name: str | Atom, on: bool = True) -> None:
-        """One ``(atom.nodedown, node)`` message when that node goes (at once if it is not connected), as Erlang's monitor_node/2."""
+        """One ``(atom.nodedown, node)`` message when that node goes (at once if it is not there), as Erlang's monitor_node/2."""
         runtime = current_runtime()
         peer = _peer(name)
         if not on:

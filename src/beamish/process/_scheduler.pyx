@@ -62,7 +62,7 @@ cdef object KILLED = atom.killed
 cdef object QUIET = (GeneratorExit, asyncio.CancelledError)
 cdef int FUEL = 2000             # receives of one process in a row before the others have their turn
 DEFAULT_SLICE = 0.002
-cdef int MOST_STEPS = 50_000     # per turn of the loop
+cdef int MOST_STEPS = 20_000     # per turn of the loop
 cdef int MOST_STEPS_UNTIMED = 500    # the same where no slice ends a turn (the virtual clock)
 UNWIND_GRACE = 5.0
 

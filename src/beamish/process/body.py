@@ -17,12 +17,13 @@ def body_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
 
     Its `__name__` and `__qualname__` are the function's module and name: observers shall see what was started.
     """
-    body = _apply(function, args, kwargs)
+    body: Any = _apply(function, args, kwargs)
     named = getattr(function, "func", function)  # of a functools.partial
     named = named if hasattr(named, "__qualname__") else type(named)
     body.__name__ = str(named.__module__)
     body.__qualname__ = str(named.__qualname__)
-    return body
+    coroutine: Coroutine[Any, Any, None] = body
+    return coroutine
 
 
 def started_as(coro: Any) -> tuple[str, str, int] | None:

@@ -1,6 +1,6 @@
 """Exit reasons are terms, errors are exceptions: this is where one becomes the other.
 
-A Python exception becomes ``((exception, 'builtins.ValueError', Message, TracebackText), Stack)``: Erlang and Elixir print the pair as
+A Python exception becomes ``((exception, 'builtins.ValueError', Message, TracebackText), Stack)``: Erlang and Elixir print it as
 an error with its stack, and the text reads as Python wrote it.
 """
 

@@ -123,7 +123,7 @@ class Process:
         """Whether a process of this node lives. Raises ValueError for a pid of another node, as Elixir does."""
         home = _home("Process.alive()")
         if pid.node is not home.node:
-            raise ValueError(f"{pid} lives on {pid.node}; ask there: rpc.call({str(pid.node)!r}, 'erlang', 'is_process_alive', [pid])")
+            raise ValueError(f"{pid} lives on {pid.node}; ask there: rpc.call(pid.node, 'erlang', 'is_process_alive', [pid])")
         process = home.process_of(pid)
         return process is not None and process.status != "exiting"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 CHUNK: Final = 16 << 10
 
@@ -32,6 +32,7 @@ class CuttingProxy:
         self._flowing.set()
         self._refusing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -53,6 +54,7 @@ class CuttingProxy:
         if self._server is not None:
             self._server.close()
         await self.cut()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def stall(self) -> None:
         """Pass nothing on, but keep every connection open: the other side has fallen silent."""
@@ -77,6 +79,10 @@ class CuttingProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         self._writers.add(writer)
+        task = asyncio.current_task()
+        if task is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         try:
             if self._refusing:
                 return
