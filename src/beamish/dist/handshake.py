@@ -165,6 +165,13 @@ class Initiator(Handshake):
         got = decode_challenge(body)
         name = readable_name(got.name)
         if name is not self._peer:
+            alive = split(self._peer).alive
+            if split(name).alive == alive:
+                raise self._fail(
+                    Failure.NAME,
+                    f"the node {alive} there calls itself {shown(name.text)}, and names must agree to the letter:"
+                    f" connect to {shown(name.text)}, or start that node as {shown(self._peer.text)}",
+                )
             raise self._fail(
                 Failure.NAME,
                 f"the node that answered there is {shown(name.text)}; its entry in epmd is out of date or its host"

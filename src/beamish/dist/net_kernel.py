@@ -19,7 +19,7 @@ from beamish.dist import pending as p
 from beamish.dist._wire import Wire
 from beamish.dist.connection import SETUP_TIME, Incoming, Shaken, connect_socket, initiate, refusal, tune
 from beamish.dist.flags import announced
-from beamish.dist.handshake import HandshakeFailed, NameReceived
+from beamish.dist.handshake import Failure, HandshakeFailed, NameReceived
 from beamish.errors import BeamishError
 from beamish.node.names import InvalidNodeName, check_same_kind, node_atom
 from beamish.node.route import PendingRoute, fail_route
@@ -150,7 +150,11 @@ class NetKernel:
         waiter: asyncio.Future[bool] = self.runtime.loop.create_future()
         self._waiters.setdefault(node, []).append(waiter)
         self.perform(state, state.want())
-        return await waiter
+        connected = await waiter
+        error = self.failures.get(node)
+        if not connected and error is not None and not isinstance(error, HandshakeFailed):  # those are logged where they happen
+            log.warning("cannot connect: %s", self.failure_text(node))
+        return connected
 
     def disconnect(self, node: Atom) -> bool:
         """Take a connection down; False if there was none."""
@@ -362,7 +366,9 @@ class NetKernel:
             if self._stopping or not incoming.dropped:
                 raise
         except HandshakeFailed as error:
-            log.warning("connection from %s refused: %s", address, error)
+            # A peer that hangs up half-way has its reasons and tells them at its own end.
+            level = logging.INFO if error.failure is Failure.CLOSED else logging.WARNING
+            log.log(level, "connection from %s refused: %s", address, error)
         except TimeoutError:
             log.info("%s connected and did not finish the handshake within %g s", address, SETUP_TIME)
         except OSError as error:

@@ -34,6 +34,7 @@ cdef class Decoder:
     cdef uint32_t local_creation
     cdef FindProcess find_process
     cdef void* table
+    cdef char* floor                # of the C stack of the thread that runs term()
     cdef void feed(self, const unsigned char* data, Py_ssize_t size) noexcept
     cdef object term(self)
     cdef int set_limits(self, object limits) except -1

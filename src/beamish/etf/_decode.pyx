@@ -15,6 +15,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from beamish.etf._bytes cimport *
+from beamish.etf._stack cimport stack_floor, stack_used_up
 from beamish.etf._tags cimport *
 from beamish.term._atom cimport Atom, count_atoms, find_utf8, intern_latin1, intern_utf8
 from beamish.term._compound cimport new_bits, new_export, new_fun, new_improper
@@ -46,7 +47,7 @@ cdef enum Fault:
 FAULTS = {
     SHORT: "the term goes on after the end of the bytes",
     UNKNOWN: "no such tag",
-    DEPTH: "nested deeper than Limits.depth",
+    DEPTH: "nested deeper than Limits.depth, or than this thread's stack allows",
     SIZE: "a size larger than the bytes that are left",
     CACHE: "an atom cache reference that the distribution header does not have",
     NODE: "a node name that is not an atom",
@@ -483,7 +484,7 @@ cdef PyObject* read_tuple(Decoder d, Py_ssize_t n, int tag) noexcept:
     cdef Py_ssize_t owes = 1 if n >= LARGE else 0
     if not affords(d, n):
         return fault(d, SIZE, tag)
-    if d.depth_left == 0:
+    if d.depth_left == 0 or stack_used_up(d.floor):
         return fault(d, DEPTH, tag)
     made = PyTuple_New(n)
     if made == NULL:
@@ -557,7 +558,7 @@ cdef PyObject* read_list(Decoder d) noexcept:
     d.p += 4
     if not affords(d, n):
         return fault(d, SIZE, LIST_EXT)
-    if d.depth_left == 0:
+    if d.depth_left == 0 or stack_used_up(d.floor):
         return fault(d, DEPTH, LIST_EXT)
     d.depth_left -= 1
     made = PyList_New(n)
@@ -761,7 +762,7 @@ cdef PyObject* read_map(Decoder d) noexcept:
     d.p += 4
     if not affords(d, 2 * n):
         return fault(d, SIZE, MAP_EXT)
-    if d.depth_left == 0:
+    if d.depth_left == 0 or stack_used_up(d.floor):
         return fault(d, DEPTH, MAP_EXT)
     made = __Pyx_PyDict_NewPresized(n if n < PRESIZE else PRESIZE)
     if made == NULL:
@@ -919,6 +920,7 @@ cdef class Decoder:
         cdef PyObject* made
         cdef int paused = 0
         self.depth_left = self.max_depth
+        self.floor = stack_floor()
         self.owed = 0
         self.kinds = 0
         self.error = NONE

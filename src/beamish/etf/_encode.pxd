@@ -31,6 +31,7 @@ cdef class Encoder:
     cdef object problem
     cdef list path
     cdef AtomCache* cache           # NULL: atoms are written out
+    cdef char* floor                # of the C stack of the thread that runs term()
     cdef int reserve(self, Py_ssize_t more) except -1          # room for that many bytes after size
     cdef int raw(self, const void* data, Py_ssize_t n) except -1
     cdef int term(self, object value) except -1

@@ -18,6 +18,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from beamish.etf._bytes cimport *
+from beamish.etf._stack cimport stack_floor, stack_used_up
 from beamish.etf._tags cimport *
 from beamish.term._atom cimport Atom
 from beamish.term._compound cimport BitString, ExportFun, Fun, ImproperList
@@ -453,6 +454,8 @@ cdef int put_export(Encoder e, ExportFun fun) noexcept:
 
 cdef int too_deep(Encoder e) noexcept:
     try:
+        if e.depth_left:
+            return fail(e, "nested deeper than this thread's stack allows, or a value that contains itself")
         return fail(e, f"nested deeper than {e.max_depth} levels, or a value that contains itself")
     except BaseException as error:
         e.problem = error
@@ -462,7 +465,7 @@ cdef int too_deep(Encoder e) noexcept:
 cdef int put_tuple(Encoder e, PyObject* value) noexcept:
     cdef Py_ssize_t i, n = PyTuple_GET_SIZE(value)
     cdef unsigned char* o
-    if e.depth_left == 0:
+    if e.depth_left == 0 or stack_used_up(e.floor):
         return too_deep(e)
     if room(e, 5) < 0:
         return -1
@@ -511,7 +514,7 @@ cdef bint put_string(Encoder e, PyObject* value, Py_ssize_t n) noexcept:
 
 cdef int put_list(Encoder e, PyObject* value) noexcept:
     cdef Py_ssize_t i, n = PyList_GET_SIZE(value)
-    if e.depth_left == 0:
+    if e.depth_left == 0 or stack_used_up(e.floor):
         return too_deep(e)
     if n == 0:
         if room(e, 1) < 0:
@@ -550,7 +553,7 @@ cdef int put_list(Encoder e, PyObject* value) noexcept:
 
 cdef int put_improper(Encoder e, ImproperList value) noexcept:
     cdef Py_ssize_t i, n = PyTuple_GET_SIZE(<PyObject*>value.elements)
-    if e.depth_left == 0:
+    if e.depth_left == 0 or stack_used_up(e.floor):
         return too_deep(e)
     if room(e, 5) < 0:
         return -1
@@ -590,7 +593,7 @@ cdef int put_dict(Encoder e, PyObject* value) noexcept:
     cdef PyObject* key = NULL
     cdef PyObject* item = NULL
     cdef int outer = e.kinds, found = 0, code = 0
-    if e.depth_left == 0:
+    if e.depth_left == 0 or stack_used_up(e.floor):
         return too_deep(e)
     if n > 0xFFFFFFFF:
         return fail_size(e, "too many pairs in a map", n, 0xFFFFFFFF)
@@ -641,7 +644,7 @@ cdef int put_pairs(Encoder e, list pairs) noexcept:
     """A mapping's (key, value) pairs, whose keys are known to differ in Erlang."""
     cdef Py_ssize_t i, n = PyList_GET_SIZE(<PyObject*>pairs)
     cdef PyObject* pair
-    if e.depth_left == 0:
+    if e.depth_left == 0 or stack_used_up(e.floor):
         return too_deep(e)
     if room(e, 5) < 0:
         return -1
@@ -688,7 +691,7 @@ cdef int put_other_raising(Encoder e, object value) except? -1:
     if isinstance(value, ExportFun):
         return put_export(e, value)
     if isinstance(value, Fun):
-        if e.depth_left == 0:
+        if e.depth_left == 0 or stack_used_up(e.floor):
             return too_deep(e)
         e.depth_left -= 1
         if put_fun(e, value) < 0:
@@ -821,6 +824,7 @@ cdef class Encoder:
         cdef Py_ssize_t begin = self.size
         self.term_start = begin
         self.depth_left = self.max_depth
+        self.floor = stack_floor()
         self.kinds = 0
         if put(self, <PyObject*>value) < 0:
             self.size = begin

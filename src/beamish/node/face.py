@@ -20,6 +20,11 @@ def _peer(name: str | Atom) -> Atom:
     return complete_peer(str(name), current_runtime().node)
 
 
+def _is_time_to_tidy(watchers: int) -> bool:
+    """Now and then the dead are taken out of a list of watchers: at 64, at 128 and so on."""
+    return watchers >= 64 and watchers & (watchers - 1) == 0
+
+
 def node() -> Atom:
     """The name of this node; `nonode@nohost` when it is not distributed."""
     return current_runtime().node
@@ -110,6 +115,9 @@ class Node:
         among the facts of a nodedown why: disconnect (by us), connection_closed or net_tick_timeout."""
         runtime = current_runtime()
         if on:
+            if _is_time_to_tidy(len(runtime.node_monitors)):
+                for pid in [pid for pid in runtime.node_monitors if runtime.process_of(pid) is None]:
+                    del runtime.node_monitors[pid]
             runtime.node_monitors[self()] = {"node_type": node_type, "nodedown_reason": nodedown_reason}
         else:
             runtime.node_monitors.pop(self(), None)
@@ -124,7 +132,10 @@ class Node:
             if self() in watchers:
                 watchers.remove(self())
         elif peer in runtime.peers or peer is runtime.node:
-            runtime.one_node_monitors.setdefault(peer, []).append(self())
+            watchers = runtime.one_node_monitors.setdefault(peer, [])
+            if _is_time_to_tidy(len(watchers)):
+                watchers[:] = [pid for pid in watchers if runtime.process_of(pid) is not None]
+            watchers.append(self())
         else:
             runtime.deliver_pid(self(), (atom.nodedown, peer))
 

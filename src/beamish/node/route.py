@@ -6,7 +6,7 @@ import logging
 from typing import Any, Final
 
 from beamish.errors import BeamishError, ConnectionBusy
-from beamish.etf import encode
+from beamish.etf import decode, encode
 from beamish.process import Route
 from beamish.process._core import Scheduler
 from beamish.process._signals import route_lost
@@ -20,7 +20,11 @@ MAX_WAITING_BYTES: Final = 32 << 20
 
 
 class PendingRoute(Route):
-    """Signals for a node that is being connected."""
+    """Signals for a node that is being connected.
+
+    A message is encoded once here: what is no term fails where its sender can see it, and what the sender changes
+    afterwards does not change what is sent.
+    """
 
     def __init__(self, node: Atom) -> None:
         super().__init__(node)
@@ -31,9 +35,8 @@ class PendingRoute(Route):
         # News of deaths and ends of links are always taken: they are bounded by what was made before.
         self.waiting.append((verb, args))
 
-    def _ask(self, verb: str, *args: Any, payload: Any = None) -> None:
-        """A signal that somebody here may be refused. What is no term fails here, where the sender can see it."""
-        size = 0 if payload is None else len(encode(payload))
+    def _ask(self, verb: str, *args: Any, size: int = 0) -> None:
+        """A signal that somebody here may be refused."""
         if len(self.waiting) >= MAX_WAITING_SIGNALS or self.waiting_bytes + size > MAX_WAITING_BYTES:
             raise ConnectionBusy(
                 f"{len(self.waiting)} signals ({self.waiting_bytes} bytes) already wait for the connection to {self.node}; "
@@ -43,7 +46,8 @@ class PendingRoute(Route):
         self.waiting.append((verb, args))
 
     def send(self, sender: Pid | None, to: Any, message: Any) -> None:
-        self._ask("send", sender, to, message, payload=message)
+        data = encode(message)
+        self._ask("send", sender, to, decode(data), size=len(data))
 
     def link(self, local: Pid, remote: Pid) -> None:
         self._ask("link", local, remote)
@@ -70,7 +74,8 @@ class PendingRoute(Route):
         self._keep("monitor_down", target, remote, ref, reason)
 
     def spawn_request(self, ref: Ref, local: Pid, leader: Pid, mfa: tuple[Any, ...], args: list[Any], opts: list[Any]) -> None:
-        self._ask("spawn_request", ref, local, leader, mfa, args, opts, payload=args)
+        data = encode(args)
+        self._ask("spawn_request", ref, local, leader, mfa, decode(data), opts, size=len(data))
 
     def spawn_reply(self, ref: Ref, remote: Pid, flags: int, pid_or_reason: Any) -> None:
         self._keep("spawn_reply", ref, remote, flags, pid_or_reason)
