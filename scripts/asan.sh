@@ -1,9 +1,9 @@
-#!/bin/sh
-# Build the compiled term and codec modules with AddressSanitizer, in a copy of the sources, and run the codec's
-# fuzz, limit and layout tests with them. Nothing in this tree changes.
+#!/usr/bin/env bash
+# Build every compiled module with AddressSanitizer, in a copy of the sources, and run the codec's fuzz, limit and layout
+# tests and the wire's and the mailbox's tests with them. Nothing in this tree changes.
 #
 #     scripts/asan.sh [pytest arguments]      (default: the tests named below)
-set -eu
+set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-$root/.venv/bin/python}
 compiler=${CC:-gcc}
@@ -18,10 +18,10 @@ mkdir "$copy/src"
 (cd "$root" && tar cf - --exclude='*.so' --exclude='__pycache__' setup.py pyproject.toml src tests) | (cd "$copy" && tar xf -)
 [ -f "$root/README.md" ] && cp "$root/README.md" "$copy/"
 cd "$copy"
-BEAMISH_ASAN=1 BEAMISH_EXT=beamish.term._atom,beamish.term._identifiers,beamish.term._compound,beamish.etf._encode,beamish.etf._decode \
-    "$python" setup.py -q build_ext --inplace
+BEAMISH_ASAN=1 "$python" setup.py -q build_ext --inplace -j 2
 [ $# -gt 0 ] || set -- tests/etf/test_etf_fuzz.py tests/etf/test_etf_layout.py tests/etf/test_etf_limits.py \
-    tests/etf/test_etf_atom_cache.py tests/term/test_compound.py tests/term/test_atom.py
+    tests/etf/test_etf_atom_cache.py tests/term/test_compound.py tests/term/test_atom.py tests/dist/test_wire.py \
+    tests/process/test_mailbox.py tests/process/test_receiving.py
 # PYTHONMALLOC: each object in a block of its own, so that overruns are seen. Interpreters leak on purpose at exit.
 # detect_stack_use_after_return costs stack, which the depth tests measure.
 LD_PRELOAD=$runtime PYTHONMALLOC=malloc PYTHONPATH=src \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,8 @@ class Pair:
     b: Runtime
     cut: Callable[[], Any]
     """Break the connection; it can be made again."""
+    proxies: tuple[CuttingProxy, ...] = ()
+    """What stands before each listener, over TCP."""
 
     async def connect(self) -> None:
         assert self.a.net is not None
@@ -112,7 +114,7 @@ async def tcp_pair() -> AsyncIterator[Pair]:
             await proxy.cut()
 
     try:
-        yield Pair(*runtimes, cut)
+        yield Pair(*runtimes, cut, tuple(proxies))
     finally:
         for runtime in runtimes:
             await runtime.stop()
@@ -127,7 +129,12 @@ IMPLEMENTATIONS: dict[str, tuple[Maker, LoopFactory]] = {
 }
 
 
-def contract(test: Callable[..., Any]) -> Any:
+def over_tcp(test: Callable[..., Any]) -> Any:
+    """`contract` for what only a socket has."""
+    return contract(test, [name for name in IMPLEMENTATIONS if name.startswith("tcp")])
+
+
+def contract(test: Callable[..., Any], names: Iterable[str] = IMPLEMENTATIONS) -> Any:
     """Run ``async def test(pair)`` on every implementation, connected; with ``connected=False`` in its defaults, not yet."""
     connected = inspect.signature(test).parameters.get("connected")
 
@@ -147,4 +154,4 @@ def contract(test: Callable[..., Any]) -> Any:
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter("implementation", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     )
-    return pytest.mark.parametrize("implementation", list(IMPLEMENTATIONS))(run)
+    return pytest.mark.parametrize("implementation", list(names))(run)

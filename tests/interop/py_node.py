@@ -24,7 +24,7 @@ from beamish.boot import new_event_loop, start_node
 from beamish.node import Node
 from beamish.node.runtime import Runtime
 from beamish.process import Process, receive, spawn, trap_exit
-from beamish.process.gen import call
+from beamish.process.gen import call, reply
 from beamish.term import atom
 
 MARK = "\x01@@"
@@ -33,9 +33,9 @@ WAKE = atom("$evaluate")
 
 def fresh_namespace(runtime: Runtime) -> dict[str, Any]:
     """What expressions can use."""
-    public = {name: getattr(beamish, name) for name in beamish.__all__ if name != "Global"}
+    public = {name: getattr(beamish, name) for name in beamish.__all__}
     return {**public, **vars(errors), "asyncio": asyncio, "base64": base64, "runtime": runtime, "Node": Node, "Process": Process,
-            "gen_call": call}
+            "gen_call": call, "gen_reply": reply}
 
 
 async def evaluate(source: str, namespace: dict[str, Any]) -> Any:

@@ -17,6 +17,7 @@ class ScriptedFront:
         self.errors: list[str] = []
         self.prompts: list[str] = []
         self.session: Any = None
+        self.something_shown = asyncio.Event()
 
     def attach(self, session: Any) -> None:
         self.session = session
@@ -30,6 +31,7 @@ class ScriptedFront:
 
     def write(self, text: str) -> None:
         self.shown.append(text)
+        self.something_shown.set()
 
     def geometry(self) -> tuple[int, int] | None:
         return (80, 24)

@@ -104,10 +104,8 @@ def test_a_broken_link_gives_a_new_process(run: Run) -> None:
     front = run(
         shell(
             "me = self(); x = 1",
-            "async def boom(): exit_with\n",
             "async def crash(): raise SystemError('boom')\n",
-            "pid = spawn_link(crash)",
-            "await receive()",
+            "spawn_link(crash) and await receive()",
             "self() != me, x",
         )
     )
@@ -203,8 +201,7 @@ def test_ctrl_c_with_nothing_to_interrupt(run: Run) -> None:
         session = Session(runtime, front)
         serving = asyncio.ensure_future(session.run())
         front.inputs.put_nowait("1")
-        while not front.shown:
-            await asyncio.sleep(0)
+        await front.something_shown.wait()
         session.evaluator.interrupt()
         os.kill(os.getpid(), signal.SIGINT)
         front.inputs.put_nowait("2")
@@ -223,7 +220,8 @@ def test_the_session_ends_with_its_node(run: Run) -> None:
         front = ScriptedFront()
         runtime = await start_local(device=front)
         serving = asyncio.ensure_future(serve_session(runtime, front))
-        await asyncio.sleep(0)
+        front.inputs.put_nowait("1")
+        await front.something_shown.wait()
         await runtime.stop()
         async with asyncio.timeout(5):
             await serving

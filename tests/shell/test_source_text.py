@@ -124,9 +124,17 @@ def test_values(source: str, value: Any) -> None:
     assert run(source, seven=seven)[0] == value
 
 
-def test_a_bound_coroutine_is_awaited() -> None:
+def test_assigned_coroutines_are_awaited() -> None:
     assert run("x = seven()", seven=seven)[1]["x"] == 7
-    assert run("x = y = 5", seven=seven)[1]["y"] == 5
+    assert run("x = y = seven()", seven=seven)[1]["y"] == 7
+    assert run("x = seven()\nx + 1", seven=seven)[0] == 8
+    assert run("x, y = seven(), 2\nx, y", seven=seven)[0] == (7, 2)
+
+    async def pair() -> tuple[int, int]:
+        return 1, 2
+
+    assert run("a, *b = pair()\na, b", pair=pair)[0] == (1, [2])
+    assert run("import asyncio; f = asyncio.get_running_loop().create_future(); f.done()")[0] is False
 
     async def fails() -> None:
         raise KeyError("no")
@@ -134,7 +142,7 @@ def test_a_bound_coroutine_is_awaited() -> None:
     namespace: dict[str, Any] = {"fails": fails, "x": 1}
     with pytest.raises(KeyError):
         asyncio.run(run_input("x = fails()", "<beamish 1>", namespace))
-    assert "x" not in namespace
+    assert namespace["x"] == 1
 
 
 def test_errors_come_through() -> None:

@@ -62,6 +62,8 @@ class Session:
 
     async def run(self) -> None:
         """Serve until the end of input, exit(), or the node stops."""
+        if self.runtime.closed:
+            return
         self.front.attach(self)
         self.evaluator.pid  # noqa: B018  (starts the process, so that others find it before the first input)
         with interrupts_to(self.evaluator.interrupt):

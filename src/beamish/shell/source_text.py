@@ -14,6 +14,7 @@ from beamish.errors import BeamishError
 
 State = Literal["empty", "whole", "open", "unfinished"]
 
+_AWAITED: Final = "__beamish_awaited__"
 _FLAGS: Final = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _GOES_ON: Final = ("else", "elif", "except", "finally", "case")
 
@@ -84,24 +85,31 @@ class SourceTooDeep(BeamishError):
     """An input that the compiler gives up on."""
 
 
-def compile_input(source: str, filename: str) -> tuple[CodeType | None, CodeType | None, str | None]:
-    """Code for all but the last expression, code for that expression, and the name a last assignment binds.
-
-    Raises what compile() raises.
-    """
+def compile_input(source: str, filename: str) -> tuple[CodeType | None, CodeType | None]:
+    """Code for all but the last expression, and code for that expression. Raises what compile() raises."""
     try:
         tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST | _FLAGS)
     except (RecursionError, MemoryError) as error:
         raise SourceTooDeep("this input is nested too deeply to be compiled") from error
     body = tree.body
-    last, bound = None, None
+    last = None
     if body and isinstance(body[-1], ast.Expr):
         expression = ast.Expression(body.pop().value)
         last = compile(expression, filename, "eval", _FLAGS)
-    elif body and isinstance(body[-1], ast.Assign) and isinstance(body[-1].targets[-1], ast.Name):
-        bound = body[-1].targets[-1].id
+    for statement in body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call | ast.Tuple | ast.List):
+            statement.value = _await_of(statement.value)
     first = compile(tree, filename, "exec", _FLAGS) if body else None
-    return first, last, bound
+    return first, last
+
+
+def _await_of(value: ast.expr) -> ast.expr:
+    """`await awaited(value)`, so that `pid = Node.spawn(…)` binds the pid."""
+    called = ast.Call(ast.Name(_AWAITED, ast.Load()), [value], [])
+    waiting = ast.Await(called)
+    for node in (called.func, called, waiting):
+        ast.copy_location(node, value)
+    return waiting
 
 
 def remember_source(source: str, filename: str) -> None:
@@ -112,15 +120,14 @@ def remember_source(source: str, filename: str) -> None:
 async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     """Run an input and give its value, or NOTHING.
 
-    `await` may stand anywhere, and what can be awaited is awaited: the value of a last expression, and a coroutine
-    that a last assignment binds.
+    `await` may stand anywhere, and what can be awaited is awaited: the value of a last expression, and coroutines that
+    are assigned outside of any block.
     """
     remember_source(source, filename)
-    first, last, bound = compile_input(source, filename)
+    first, last = compile_input(source, filename)
     if first is not None:
+        namespace[_AWAITED] = awaited_coroutines
         await _executed(first, namespace)
-        if bound is not None and inspect.iscoroutine(namespace.get(bound)):
-            namespace[bound] = await namespace.pop(bound)  # if it fails the name stays unbound
     if last is None:
         return NOTHING
     return await awaited(await _executed(last, namespace))
@@ -129,6 +136,13 @@ async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> An
 async def awaited(value: Any) -> Any:
     """What comes of a value if it can be awaited, or is a tuple or list of coroutines."""
     if inspect.isawaitable(value):
+        return await value
+    return await awaited_coroutines(value)
+
+
+async def awaited_coroutines(value: Any) -> Any:
+    """The same for coroutines only: a future or task that is assigned may be meant to run on."""
+    if inspect.iscoroutine(value):
         return await value
     if type(value) in (tuple, list) and any(inspect.iscoroutine(item) for item in value):
         return type(value)([await item if inspect.iscoroutine(item) else item for item in value])
