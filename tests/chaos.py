@@ -32,16 +32,20 @@ from beamish.process.gen import call
 from beamish.term import Pid, Ref, atom
 
 STEPS = 60
+MOST_BORN = 400
 
 
 class Chaos:
     """A crowd of processes over one source of chance."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, stay: bool = False) -> None:
+        """stay: whoever has lived its life stays until it is killed, so that there is somebody to look at."""
+        self.stay = stay
         self.chance = random.Random(seed)
         self.pids: list[Pid] = []
         self.refs: list[Ref] = []
         self.done = 0
+        self.born = 0
 
     def somebody(self) -> Pid:
         return self.chance.choice(self.pids)
@@ -50,6 +54,7 @@ class Chaos:
         return self.chance.choice([1, "text", (atom.a, 1), None, self.somebody(), [1] * 100])
 
     def newborn(self, pid: Any) -> None:
+        self.born += 1
         self.pids.append(pid[0] if isinstance(pid, tuple) else pid)
         del self.pids[:-200]
 
@@ -69,7 +74,10 @@ class Chaos:
             case 8:
                 link(self.somebody())
             case 9:
-                unlink(self.somebody())
+                linked = Process.info(Process.self(), "links") or [self.somebody()]
+                unlink(chance.choice(linked))
+                if chance.random() < 0.4:
+                    link(chance.choice(linked))
             case 10:
                 self.refs.append(monitor(self.somebody(), alias=chance.choice([False, True, "demonitor"])))
             case 11 if self.refs:
@@ -81,7 +89,7 @@ class Chaos:
                 unalias(chance.choice(self.refs))
             case 14:
                 Process.exit(self.somebody(), chance.choice([atom.normal, atom.kill, "why", atom.shutdown]))
-            case 15:
+            case 15 if self.born < MOST_BORN:
                 self.newborn(spawn(self.life, link=chance.random() < 0.3, monitor=chance.random() < 0.3))
             case 16:
                 trap_exit(chance.random() < 0.7)
@@ -118,6 +126,8 @@ class Chaos:
                 if self.chance.random() < 0.1:
                     await asyncio.sleep(0)
         self.done += 1
+        if self.stay:
+            await receive(lambda m: False)
 
 
 def check(runtimes: Iterable[Runtime]) -> None:

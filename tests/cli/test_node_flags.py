@@ -60,6 +60,11 @@ def test_flags(arguments: list[str], expected: dict[str, Any]) -> None:
 def test_environment() -> None:
     assert options(environ={"ERL_EPMD_PORT": "5000"}).epmd_port == 5000
     assert options("--epmd-port", "5001", environ={"ERL_EPMD_PORT": "5000"}).epmd_port == 5001
+    assert options(environ={"BEAMISH_COOKIE": "x", "BEAMISH_HISTORY": "", "HOME": "/"}).cookie is None
+    with pytest.raises(UsageError, match=r"unknown environment variable BEAMISH_COKIE; did you mean BEAMISH_COOKIE\?"):
+        options(environ={"BEAMISH_COKIE": "x"})
+    with pytest.raises(UsageError, match="unknown environment variable BEAMISH_ZZZ; there are BEAMISH_ANNOTATE"):
+        options(environ={"BEAMISH_ZZZ": "x"})
     with pytest.raises(UsageError, match="variable ERL_EPMD_PORT: 50x is not a port"):
         options(environ={"ERL_EPMD_PORT": "50x"})
 

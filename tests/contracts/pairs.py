@@ -15,7 +15,7 @@ import pytest
 from beamish.dist.listener import open_listeners
 from beamish.dist.net_kernel import NetKernel, Options
 from beamish.node.runtime import Runtime
-from beamish.process import receive, self, send
+from beamish.process import receive, self, send, trap_exit
 from beamish.term import Atom, Pid, atom
 from beamish.testing import CuttingProxy, MemoryCluster, VirtualClockLoop
 from loops import REAL_LOOPS, LoopFactory
@@ -57,6 +57,22 @@ async def echo() -> None:
     while True:
         sender, message = await receive()
         send(sender, message)
+
+
+async def idle() -> None:
+    while True:
+        await receive()
+
+
+async def news() -> Any:
+    return await receive(timeout=PATIENCE)
+
+
+async def trapping(to: Pid) -> None:
+    trap_exit()
+    send(to, "ready")
+    while True:
+        send(to, await receive())
 
 
 async def settled(peer: Pid) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
+import itertools
 import json
 import re
 import sys
@@ -41,7 +42,7 @@ SYNC = 15.0
 
 
 def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Run an async test on the event loop that nodes use by default, with a limit."""
+    """Run an async test with a limit, on the event loop that nodes use by default or on the fixture event_loop_factory's."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -49,7 +50,7 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             async with asyncio.timeout(LIMIT):
                 await test(*args, **kwargs)
 
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=kwargs.get("event_loop_factory", new_event_loop)) as runner:
             runner.run(limited())
 
     return run
@@ -58,9 +59,7 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 class PyNode(BeamNode):
     """A node of ours as an OS process of its own; expressions are Python, see `py_node`. ``options`` are start_node's."""
 
-    def __init__(
-        self, name: str | None = None, *, epmd: RealEpmd | int, cookie: str = COOKIE, **options: Any
-    ) -> None:
+    def __init__(self, name: str | None = None, *, epmd: RealEpmd | int, cookie: str = COOKIE, **options: Any) -> None:
         name = name or unique_name("python")
         port = epmd if isinstance(epmd, int) else epmd.port
         script = str(Path(__file__).with_name("py_node.py"))
@@ -151,7 +150,11 @@ watch = fn watch, es ->
     e -> watch.(watch, [e | es])
   end
 end
-pid = spawn(fn -> :net_kernel.monitor_nodes(true, [{{:node_type, :all}}, :nodedown_reason]); send(me, :watching); watch.(watch, []) end)
+pid = spawn(fn ->
+  :net_kernel.monitor_nodes(true, [{{:node_type, :all}}, :nodedown_reason])
+  send(me, :watching)
+  watch.(watch, [])
+end)
 Process.register(pid, :watch)
 receive do :watching -> :ok end
 """,
@@ -228,10 +231,7 @@ class Member:
 
     async def events(self) -> list[tuple[str, str, dict[str, Any]]]:
         """What came since the last time: (nodeup or nodedown, node, facts)."""
-        return [
-            (str(what), str(node), {str(key): value for key, value in facts})
-            for what, node, facts in await self.say("events")
-        ]
+        return [(str(what), str(node), {str(key): value for key, value in facts}) for what, node, facts in await self.say("events")]
 
     async def global_pid(self, name: str) -> Any:
         """The pid behind a global name, None without one."""
@@ -268,9 +268,7 @@ class Cluster:
         """Start nodes, all at once, with the same options."""
         return list(await asyncio.gather(*(self.start_one(kind, **options) for kind in kinds)))
 
-    async def start_one(
-        self, kind: str, name: str | None = None, *flags: str, cookie: str | None = None, **options: Any
-    ) -> Member:
+    async def start_one(self, kind: str, name: str | None = None, *flags: str, cookie: str | None = None, **options: Any) -> Member:
         """Start a node. flags: those of `erl`; options: those of `start_node`, `hidden` for every kind."""
         cookie = cookie or self.cookie
         name = name or unique_name(kind)
@@ -345,6 +343,6 @@ async def one_by_one(*members: Member) -> list[list[str]]:
 
 async def connect_all(*members: Member) -> None:
     """Connect each to the next, and wait until each lists exactly the others."""
-    for one, other in zip(members, members[1:], strict=False):
+    for one, other in itertools.pairwise(members):
         assert await one.connect(other) is True
     await mesh(*members)

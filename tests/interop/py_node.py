@@ -34,8 +34,17 @@ WAKE = atom("$evaluate")
 def fresh_namespace(runtime: Runtime) -> dict[str, Any]:
     """What expressions can use."""
     public = {name: getattr(beamish, name) for name in beamish.__all__}
-    return {**public, **vars(errors), "asyncio": asyncio, "base64": base64, "runtime": runtime, "Node": Node, "Process": Process,
-            "gen_call": call, "gen_reply": reply}
+    return {
+        **public,
+        **vars(errors),
+        "asyncio": asyncio,
+        "base64": base64,
+        "runtime": runtime,
+        "Node": Node,
+        "Process": Process,
+        "gen_call": call,
+        "gen_reply": reply,
+    }
 
 
 async def evaluate(source: str, namespace: dict[str, Any]) -> Any:

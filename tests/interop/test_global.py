@@ -81,8 +81,8 @@ WORDS: dict[str, dict[str, str]] = {
         "alive": "is_process_alive({})",
     },
     "elixir": {
-        "serve": "f = fn f, seen -> receive do {{:\"$gen_call\", from, :seen}} -> "
-        "GenServer.reply(from, {{node(), Enum.reverse(seen)}}); f.(f, seen); {{:\"$gen_call\", from, request}} -> "
+        "serve": 'f = fn f, seen -> receive do {{:"$gen_call", from, :seen}} -> '
+        'GenServer.reply(from, {{node(), Enum.reverse(seen)}}); f.(f, seen); {{:"$gen_call", from, request}} -> '
         "GenServer.reply(from, {{node(), request}}); f.(f, seen); m -> f.(f, [m | seen]) end end; spawn(fn -> f.(f, []) end)",
         "register": ":global.register_name({}, {}) == :yes",
         "unregister": ":global.unregister_name({})",

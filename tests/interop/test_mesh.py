@@ -60,7 +60,7 @@ async def test_every_starting_order(real_epmd: RealEpmd, kinds: tuple[str, ...])
 
 
 @on_loop
-async def test_two_pairs_become_one_cluster(real_epmd: RealEpmd) -> None:
+async def test_two_pairs_become_one_cluster(real_epmd: RealEpmd, event_loop_factory: Any) -> None:
     async with Cluster(real_epmd) as cluster:
         barry, robin, maurice, eliza = everyone = await cluster.start("here", "python", "erl", "elixir")
         assert await asyncio.gather(barry.connect(robin), maurice.connect(eliza)) == [True, True]
@@ -121,9 +121,7 @@ async def test_plain_monitors_of_nodes(real_epmd: RealEpmd) -> None:
         assert sorted(down[:2], key=str) == sorted([(atom.nodeup, atom(erl.name)), (atom.nodeup, atom(elixir.name))], key=str)
         assert down[2:] == [(atom.nodedown, atom(erl.name))] * 2
         await cluster.stop_one(us)
-        seen = await elixir.eval(
-            f'for _ <- 1..2, do: (receive do {{:nodedown, :"{us.name}"}} = m -> m after 5000 -> :silent end)'
-        )
+        seen = await elixir.eval(f'for _ <- 1..2, do: (receive do {{:nodedown, :"{us.name}"}} = m -> m after 5000 -> :silent end)')
         assert seen == [(atom.nodedown, atom(us.name))] * 2
         assert await elixir.nodes("connected") == []
 
@@ -157,6 +155,35 @@ register("plain", spawn(plain, whereis("gather")))
 """
 
 
+@pytest.mark.parametrize("kinds", [("here", "erl"), ("erl", "here"), ("here", "python")], ids="-".join)
+@on_loop
+async def test_connecting_at_the_same_time(real_epmd: RealEpmd, kinds: tuple[str, str]) -> None:
+    """Both ends connect at once, again and again: both get True, and there is one connection, which stays."""
+    async with Cluster(real_epmd) as cluster:
+        one, other = await asyncio.gather(
+            cluster.start_one(kinds[0], unique_name("a")), cluster.start_one(kinds[1], unique_name("z"))
+        )
+        await asyncio.gather(one.watch(), other.watch())
+        rounds = 16
+
+        async def connect(first: Member, second: Member, delay: float) -> Any:
+            await asyncio.sleep(delay)
+            return await first.connect(second)
+
+        for number in range(rounds):
+            # The attempts meet in every phase: the look-up, the connection, the handshake.
+            ahead = (number // 2 - 2) / 2000
+            both = connect(one, other, max(ahead, 0)), connect(other, one, max(-ahead, 0))
+            assert await asyncio.gather(*both) == [True, True]
+            await mesh(one, other)
+            assert await one.ping(other) == await other.ping(one) == "pong"
+            assert await (one, other)[number % 2].disconnect((other, one)[number % 2]) is True
+            await asyncio.gather(lists(one, [], "connected"), lists(other, [], "connected"))
+        for member, peer in ((one, other), (other, one)):
+            ups = [event[:2] for event in await member.events()].count(("nodeup", peer.name))
+            assert ups == rounds, "no connection was replaced"
+
+
 # ---- connecting that does not work
 
 
@@ -171,6 +198,9 @@ async def test_what_connect_and_ping_answer(real_epmd: RealEpmd) -> None:
             assert await one.connect(one) is True
             assert await one.ping(one) == "pong"
             assert await one.nodes("connected") == []
+        nowhere = atom("nobody@nowhere")
+        assert await us.connect(str(nowhere)) is False
+        assert "the host nowhere does not resolve" in us.runtime.net.failure_text(nowhere)  # type: ignore[union-attr]
         assert "is registered with epmd on localhost" in us.runtime.net.failure_text(atom(nobody))  # type: ignore[union-attr]
         for one, other in ((elixir, us), (python, elixir), (us, erl), (erl, python)):
             assert await one.ping(other) == "pong", "pinging connects"
@@ -292,6 +322,32 @@ async def test_our_port_mapper_serves_real_nodes(kinds: tuple[str, ...]) -> None
             await mesh(newcomer, *everyone[1:])
     finally:
         await eventually(functools.partial(epmd_ended, port), 10)
+
+
+@on_loop
+async def test_a_port_mapper_that_comes_back(real_epmd: RealEpmd) -> None:
+    """Its death disturbs no connection, and everybody registers with its successor."""
+    mapper = await asyncio.to_thread(RealEpmd)
+    try:
+        async with Cluster(mapper.port) as cluster:
+            everyone = await cluster.start("here", "erl")
+            await connect_all(*everyone)
+            creation = await everyone[0].say("creation")
+            mapper.kill()
+            mapper = await asyncio.to_thread(RealEpmd, mapper.port)
+            wanted = {one.name.partition("@")[0] for one in everyone}
+
+            async def listed() -> bool:
+                return wanted <= {name for name, _ in await epmd.names(epmd_port=mapper.port)}
+
+            await eventually(listed, 10)
+            await mesh(*everyone)
+            assert await everyone[0].say("creation") == creation
+            newcomer = await cluster.start_one("here")
+            assert await newcomer.connect(everyone[0]) is True
+            await mesh(newcomer, *everyone)
+    finally:
+        mapper.kill()
 
 
 async def epmd_ended(port: int) -> bool:
@@ -432,9 +488,11 @@ async def test_one_cut_link_leaves_nobody_half_connected(real_epmd: RealEpmd, ki
                 for member, listed in zip((one, other, third, witness), seen, strict=True)
             }
             # Everybody in a group lists the same group, and no group has both ends of the cut link.
-            return all(groups[name] == group for group in groups.values() for name in group) and set(rest) <= set(
-                groups[third.name]
-            ) and other.name not in groups[one.name]
+            return (
+                all(groups[name] == group for group in groups.values() for name in group)
+                and set(rest) <= set(groups[third.name])
+                and other.name not in groups[one.name]
+            )
 
         for _ in range(2):
             await eventually(settled, SYNC)

@@ -115,8 +115,9 @@ VERBS = {
         "send_global": "global:send({}, {})",
         "mortal_call": "spawn(fun() -> receive _ -> exit(no) end end)",
         "mortal": "spawn(fun() -> receive {{die, R}} -> exit(R) end end)",
-        "spawn_link": "begin P = spawn_link({}, erlang, exit, [bye]), receive {{'EXIT', P, Why}} -> Why after 5000 -> silent end end",
-        "crash seen": "begin P = {}, R = monitor(process, P), P ! {{raise, <<\"out of cheese\">>}}, "
+        "spawn_link": "begin P = spawn_link({}, erlang, exit, [bye]), "
+        "receive {{'EXIT', P, Why}} -> Why after 5000 -> silent end end",
+        "crash seen": 'begin P = {}, R = monitor(process, P), P ! {{raise, <<"out of cheese">>}}, '
         "receive {{'DOWN', R, process, P, Why}} -> unicode:characters_to_binary(io_lib:format(\"~tp\", [Why])) end end",
     },
     "elixir": {
@@ -140,7 +141,7 @@ VERBS = {
         "mortal": "spawn(fn -> receive do {{:die, r}} -> exit(r) end end)",
         "spawn_link": "p = Node.spawn_link({}, :erlang, :exit, [:bye]); "
         "receive do {{:EXIT, ^p, why}} -> why after 5000 -> :silent end",
-        "crash seen": "p = {}; r = Process.monitor(p); send(p, {{:raise, \"out of cheese\"}}); "
+        "crash seen": 'p = {}; r = Process.monitor(p); send(p, {{:raise, "out of cheese"}}); '
         "receive do {{:DOWN, ^r, :process, ^p, why}} -> Exception.format_exit(why) end",
     },
 }
@@ -272,7 +273,7 @@ def test_order_under_load(inside: Inside, erl: Member) -> None:
         forms = ", ".join(f'"{form}"' for form in LOAD)
         await erl.eval(
             "begin Forms = [begin {ok, Ts, _} = erl_scan:string(T), {ok, F} = erl_parse:parse_form(Ts), F end "
-            f"|| T <- [{forms}]], {{ok, M, Code}} = compile:forms(Forms), code:load_binary(M, \"load.erl\", Code) end"
+            f'|| T <- [{forms}]], {{ok, M, Code}} = compile:forms(Forms), code:load_binary(M, "load.erl", Code) end'
         )
         collector, theirs = await erl.eval("{spawn(load, collect, []), spawn(load, produce, [])}")
         mine = spawn(produce, collector)
@@ -705,9 +706,7 @@ def test_output_follows_the_group_leader(inside: Callable[..., None], erl: Membe
 
         pid = spawn(speaker)
         start = len(erl.beam.lines)
-        theirs = await erl.eval(
-            f"begin P = {erl.literal(pid)}, group_leader(group_leader(), P), P ! hello, group_leader() end"
-        )
+        theirs = await erl.eval(f"begin P = {erl.literal(pid)}, group_leader(group_leader(), P), P ! hello, group_leader() end")
         await erl.beam.await_line("heard hello", start=start)
         assert Process.info(pid, "group_leader") == theirs
         assert "heard" not in paper.text

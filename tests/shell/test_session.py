@@ -229,6 +229,21 @@ def test_the_session_ends_with_its_node(run: Run) -> None:
     run(go())
 
 
+def test_sigterm_leaves_in_order(run: Run) -> None:
+    async def go() -> None:
+        front = ScriptedFront()
+        runtime = await start_local(device=front)
+        serving = asyncio.ensure_future(serve_session(runtime, front))
+        front.inputs.put_nowait("1")
+        await front.something_shown.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(5):
+            await serving
+        assert runtime.closed
+
+    run(go())
+
+
 def test_log_lines_are_shown() -> None:
     front = ScriptedFront()
     with logs_to(front):

@@ -26,8 +26,12 @@ async def quiet(cluster: MemoryCluster) -> None:
     raise AssertionError("it never ends")
 
 
+def _routes(cluster: MemoryCluster) -> list[Any]:
+    return [route for node in cluster.nodes.values() for route in node.routes.values()]
+
+
 async def mesh(seed: int, cuts: int) -> list[int]:
-    chaos = Chaos(seed)
+    chaos = Chaos(seed, stay=True)
     async with MemoryCluster("a", "b", "c", seed=seed) as cluster:
         for node in cluster.nodes.values():
             for _ in range(3):
@@ -43,6 +47,7 @@ async def mesh(seed: int, cuts: int) -> list[int]:
         await asyncio.sleep(2)
         await quiet(cluster)
         check(cluster.nodes.values())
+        assert cuts or sum(len(route.links) + len(route.in_monitors) for route in _routes(cluster)) > 5
         for node in cluster.nodes.values():
             for pid in node.pids():
                 block = node.process_of(pid)
@@ -52,8 +57,8 @@ async def mesh(seed: int, cuts: int) -> list[int]:
         for node in cluster.nodes.values():
             assert node.pids() == []
             assert node.names == node.aliases == {}
-            for route in node.routes.values():
-                assert (route.links, route.out_monitors, route.in_monitors, route.requests) == ({}, {}, {}, {})
+        for route in _routes(cluster):
+            assert (route.links, route.out_monitors, route.in_monitors, route.requests) == ({}, {}, {}, {})
         return list(itertools.chain.from_iterable((n.spawned, n.messages) for n in cluster.nodes.values()))
 
 

@@ -127,10 +127,7 @@ def port_number(value: Any, where: str) -> int:
 def help_of(flags: Iterable[Flag]) -> str:
     """The flags as lines of a help text."""
     listed = list(flags)
-    rows = [
-        (f"{flag.short}, " if flag.short else "") + flag.name + (f" {flag.value}" if flag.value else "")
-        for flag in listed
-    ]
+    rows = [(f"{flag.short}, " if flag.short else "") + flag.name + (f" {flag.value}" if flag.value else "") for flag in listed]
     width = max(map(len, rows), default=0)
     return "\n".join(f"  {row:<{width}}  {flag.help}" for row, flag in zip(rows, listed, strict=True))
 

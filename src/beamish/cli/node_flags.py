@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from beamish.cli.flags import Flag, Line, UsageError, port_number
+from beamish.cli.flags import Flag, Line, UsageError, nearest, port_number
 
 if TYPE_CHECKING:
     from beamish.cli.erlang_flags import ErlangFlags
@@ -276,7 +276,16 @@ def _apply_erlang(options: NodeOptions, erlang: ErlangFlags) -> None:
         options.connect_all = erlang.connect_all
 
 
+VARIABLES: Final = frozenset(("BEAMISH_ANNOTATE", "BEAMISH_ASAN", "BEAMISH_COOKIE", "BEAMISH_EXT", "BEAMISH_HISTORY"))
+"""Environment variables of ours; ANNOTATE, ASAN and EXT only concern building."""
+
+
 def _apply_environment(options: NodeOptions, environ: Mapping[str, str]) -> None:
+    for variable in sorted(environ):
+        if variable.startswith("BEAMISH_") and variable not in VARIABLES:
+            hint = nearest(variable.removeprefix("BEAMISH_"), [known.removeprefix("BEAMISH_") for known in VARIABLES])
+            advice = f"did you mean BEAMISH_{hint}?" if hint else f"there are {', '.join(sorted(VARIABLES))}"
+            raise UsageError(f"unknown environment variable {variable}; {advice}")
     if options.epmd_port is None and (text := environ.get("ERL_EPMD_PORT")):
         options.epmd_port = port_number(text, "the environment variable ERL_EPMD_PORT")
 

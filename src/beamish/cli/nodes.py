@@ -27,7 +27,8 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError("beamish nodes takes the name of one node, for example: beamish nodes barry")
     kinds = [atom.this, atom.connected if line.get("all") else atom.visible]
     names: list[Any] = ask_call(line, line.words[0], "erlang", "nodes", [kinds])
-    own = [name for name in names if str(name).startswith("beamish-") and line.get("all")]
-    shown = [str(name) for name in names if name not in own]
+    asked = line.words[0] if "@" in line.words[0] else line.words[0] + "@"
+    others = (str(name) for name in names if not str(name).startswith("beamish-"))  # we are one of the hidden ones
+    shown = sorted(others, key=lambda name: (not name.startswith(asked), name))
     print(json_text(shown) if line.get("json") else "\n".join(shown))
     return 0

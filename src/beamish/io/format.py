@@ -136,8 +136,9 @@ class _Scanner:
         width = self.number()
         if left and width is None:
             raise self.fail("'-' without a width")
-        if width is not None and width < 0:
-            left, width = not left, -width
+        if width is not None:
+            width = -width if left else width
+            left, width = width < 0, abs(width)
         precision, pad = None, " "
         if self.next_is("."):
             precision = self.number()

@@ -152,6 +152,10 @@ def logs_to(front: FrontEnd) -> Iterator[None]:
         log.propagate = propagate
 
 
+LEAVING = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
+"""Signals on which a shell leaves as it does on exit()."""
+
+
 def banner(runtime: Runtime, port: int | None) -> str:
     """Version, Python, the node's name and port, and how to leave."""
     from beamish import __version__
@@ -170,6 +174,9 @@ async def serve_session(runtime: Runtime, front: FrontEnd) -> None:
     session = Session(runtime, front)
     serving = asyncio.ensure_future(session.run())
     try:
+        for number in LEAVING:
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # another thread, another system
+                asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         await asyncio.wait((serving, asyncio.ensure_future(_stopped(runtime))), return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             serving.cancel()
@@ -178,6 +185,9 @@ async def serve_session(runtime: Runtime, front: FrontEnd) -> None:
     finally:
         session.evaluator.closing = True
         await runtime.stop()
+        for number in LEAVING:
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                asyncio.get_running_loop().remove_signal_handler(number)
 
 
 async def _stopped(runtime: Runtime) -> None:

@@ -6,7 +6,8 @@
     network.cut("one@host", "two@host")
 
 Signals between a pair of nodes keep their order and take a random time; those of different pairs overtake one another.
-All chance comes from the seed: on the virtual clock the same seed gives the same run, so a failure can be replayed.
+All chance comes from the seed: on the virtual clock the same seed gives the same run, so a failure can be replayed; in
+another interpreter too, unless the code under test goes through sets, whose order PYTHONHASHSEED fixes.
 """
 
 from __future__ import annotations
