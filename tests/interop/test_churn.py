@@ -63,7 +63,8 @@ def pair(start_erl: Callable[..., ErlNode]) -> tuple[ErlNode, ErlNode]:
     assert one.eval(f"net_kernel:connect_node('{two.name}')") is True
     one.eval("global:sync()")
     one.eval("register(split_watch, spawn(fun() -> net_kernel:monitor_nodes(true), "
-             "L = fun F(Lost) -> receive {nodedown, N} -> F([N|Lost]); {ask, P} -> P ! {lost, Lost}, F(Lost); _ -> F(Lost) end end, "
+             "L = fun F(Lost) -> receive {nodedown, N} -> F([N|Lost]); {ask, P} -> P ! {lost, Lost}, F(Lost); "
+             "_ -> F(Lost) end end, "
              "L([]) end))")  # fmt: skip
     return one, two
 

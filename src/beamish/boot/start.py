@@ -9,14 +9,15 @@ import socket
 from collections.abc import Iterable
 
 from beamish.dist.listener import find_port, open_listeners
-from beamish.dist.net_kernel import NetKernel, Options
+from beamish.dist.net_kernel import NetKernel
+from beamish.dist.peer import Options
 from beamish.epmd import client as epmd
 from beamish.epmd.start import ensure_epmd
 from beamish.io.group_leader import start_user
 from beamish.io.requests import Device
 from beamish.names.server import start_global
 from beamish.node.cookie import find_cookie
-from beamish.node.host import addresses, full_hostname, is_loopback, listen_addresses, short_hostname
+from beamish.node.host import addresses, full_hostname, is_loopback_address, listen_addresses, short_hostname
 from beamish.node.names import complete, split
 from beamish.node.runtime import Runtime
 from beamish.rpc import start_services
@@ -43,7 +44,9 @@ async def start_node(
     connect_all: bool = True,
     auto_connect: bool = True,
     net_ticktime: float = 60.0,
+    listen_address: str | None = None,
     epmd_port: int | None = None,
+    start_epmd: bool = True,
     exports: Iterable[str] | None = None,
     allowed: Iterable[Atom | str] | None = None,
     device: Device | None = None,
@@ -51,8 +54,9 @@ async def start_node(
     """Start a distributed node on the running loop.
 
     name: ``barry``, ``barry@host`` or ``barry@host.domain``; long: whether it is a long name (None: judged by its host part).
-    cookie: None reads the environment or ~/.erlang.cookie. port_range: distribution ports, (0, 0) for any.
-    net_ticktime: seconds. exports: modules that peers may call, None for all. allowed: the only nodes let in, None for all.
+    cookie: None reads the environment or ~/.erlang.cookie. port_range: distribution ports, (0, 0) for any; listen_address:
+    instead of the addresses of the name's host. start_epmd: start a port mapper where none runs. net_ticktime: seconds.
+    exports: modules that peers may call, None for all. allowed: the only nodes let in, None for all.
     device: what the node's processes print on and read from, None for the standard streams.
     Raises NodeError (EpmdError) with what to do about it.
     """
@@ -62,10 +66,11 @@ async def start_node(
     alive, host = split(full)
     secret = find_cookie(cookie).text
     loop = asyncio.get_running_loop()
-    where = [address for address in listen_addresses(host) if ":" not in address] or addresses(host)
+    where = [listen_address] if listen_address else [each for each in listen_addresses(host) if ":" not in each] or addresses(host)
     listeners = open_listeners(where, port_range)
     try:
-        await ensure_epmd(host, epmd_port=epmd_port)
+        if start_epmd:
+            await ensure_epmd(host, epmd_port=epmd_port)
         port: int = listeners[0].getsockname()[1]
         registration = await epmd.register(alive, port, hidden=hidden, epmd_port=epmd_port)
     except BaseException:
@@ -89,7 +94,7 @@ async def start_node(
     await start_global(runtime, connect_all=connect_all and not hidden)
     net.accept(listeners)
     log.info("node %s listens on %s port %d", full, ", ".join(where), port)
-    if not is_loopback(host):
+    if not all(is_loopback_address(address) for address in where):
         log.warning("node %s is reachable from other machines and does not use TLS: keep port %d behind a firewall", full, port)
     return runtime
 

@@ -268,6 +268,8 @@ def _apply_erlang(options: NodeOptions, erlang: ErlangFlags) -> None:
     options.peer_cookies = erlang.peer_cookies
     options.hidden = erlang.hidden
     options.listen = erlang.listen
+    if not erlang.listen:
+        options.notes.append("-dist_listen false: accepted; a beamish node always listens")
     options.epmd_port = erlang.epmd_port
     options.start_epmd = erlang.start_epmd
     options.remsh = erlang.remsh

@@ -50,7 +50,9 @@ def start_arguments(options: NodeOptions) -> dict[str, Any]:
         "port_range": (options.port_min, options.port_max),
         "connect_all": options.connect_all,
         "net_ticktime": float(options.net_ticktime),
+        "listen_address": options.listen_address,
         "epmd_port": options.epmd_port,
+        "start_epmd": options.start_epmd,
     }
 
 

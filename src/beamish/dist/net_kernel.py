@@ -12,7 +12,6 @@ import random
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from beamish.dist import pending as p
@@ -20,6 +19,7 @@ from beamish.dist._wire import Wire
 from beamish.dist.connection import SETUP_TIME, Incoming, Shaken, connect_socket, initiate, refusal, tune
 from beamish.dist.flags import announced
 from beamish.dist.handshake import Failure, HandshakeFailed, NameReceived
+from beamish.dist.peer import DISCONNECTED, ConnectedPeer, Options, nodedown_reason
 from beamish.errors import BeamishError
 from beamish.node.names import InvalidNodeName, check_same_kind, node_atom
 from beamish.node.route import PendingRoute, fail_route
@@ -34,44 +34,8 @@ UNPROVED_MAX: Final = 256
 
 FAILURES_KEPT: Final = 100
 
-DISCONNECTED: Final = "disconnected"
-"""Why a connection ended that somebody here took down."""
-
 FindPort = Callable[[Atom], Awaitable[tuple[str, int]]]
 """Where a node listens: (address, port). Raises NodeError or OSError."""
-
-
-@dataclass(slots=True)
-class ConnectedPeer:
-    """A node that is connected."""
-
-    node: Atom
-    visible: bool
-    creation: int
-    connection_id: int
-    wire: Wire
-    flags: int
-    address: str
-    incoming: bool
-
-
-@dataclass(slots=True)
-class Options:
-    """What a distributed node is configured with."""
-
-    cookie: str
-    hidden: bool = False
-    ticktime: float = 60.0
-    auto_connect: bool = True
-    allowed: frozenset[Atom] | None = None
-    peer_cookies: dict[Atom, str] = field(default_factory=dict)
-
-
-def _nodedown_reason(why: object) -> Atom:
-    """Erlang's word for why a connection ended (net_kernel, monitor_nodes/2)."""
-    if why == DISCONNECTED:
-        return atom.disconnect
-    return atom.net_tick_timeout if str(why).startswith("net_tick_timeout") else atom.connection_closed
 
 
 class _Attempt:
@@ -431,7 +395,7 @@ class NetKernel:
 
     def _down(self, state: p.PeerState, link: int, replaced: bool) -> None:
         peer = self._peers.pop(link)
-        why = _nodedown_reason(self._reasons.pop(link, DISCONNECTED))
+        why = nodedown_reason(self._reasons.pop(link, DISCONNECTED))
         if self.runtime.routes.get(state.peer) is peer.wire:
             del self.runtime.routes[state.peer]
         fail_route(self.runtime, peer.wire)
