@@ -1,12 +1,13 @@
 """A process that forks beamish nodes on command, so that a test can start hundreds and kill them with signal 9.
 
 Lines on standard input: ``start NAME [SECONDS]`` forks a node that answers ``up NAME OSPID`` and leaves in order after that many
-seconds, or at ``leave NAME``. One line out for each event: ``up``, ``left``, ``failed NAME reason``.
+seconds; ``leave all`` ends those that still live. One line out for each event: ``up``, ``left``, ``failed NAME reason``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -54,11 +55,18 @@ def child(name: str, seconds: float) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    children: list[int] = []
     say("ready")
     for line in sys.stdin:
         verb, name, *rest = line.split()
-        if verb == "start" and os.fork() == 0:
+        if verb == "leave":
+            for pid in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        elif (pid := os.fork()) == 0:
             child(name, float(rest[0]) if rest else 0.0)
+        else:
+            children.append(pid)
 
 
 if __name__ == "__main__":

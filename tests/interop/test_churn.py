@@ -20,6 +20,7 @@ from beam import COOKIE, ErlNode, RealEpmd
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(600)]
 JOINS = 300
 AT_ONCE = 4
+RESIDENT = "resident@localhost"
 
 
 class Factory:
@@ -51,6 +52,7 @@ class Factory:
     def close(self) -> None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        self.process.stdin.write("leave all\n")
         self.process.stdin.close()
         self.process.wait(10)
         self.reader.join(10)
@@ -91,12 +93,42 @@ def leftovers(one: ErlNode, two: ErlNode) -> None:
     """Nothing of the guests is left: connections, monitors, names, locks."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        guests = [str(node) for node in one.eval("nodes(connected)") if str(node) != two.name]
+        guests = [str(node) for node in one.eval("nodes(connected)") if str(node) not in (two.name, RESIDENT)]
         locks = one.text("ets:tab2list(global_locks)")
         if not guests and locks == "[]":
             return
         time.sleep(0.1)
     raise AssertionError(f"left behind: {guests} {locks}")
+
+
+def resident_facts(one: ErlNode) -> dict[str, int]:
+    """What the beamish node that stays all the time holds, in numbers, asked from Erlang."""
+
+    def ask(module: str, function: str, arguments: str) -> int:
+        value = one.eval(f"rpc:call('{RESIDENT}', {module}, {function}, {arguments})")
+        assert isinstance(value, int), value
+        return value
+
+    return {
+        "processes": ask("erlang", "system_info", "[process_count]"),
+        "nodes": ask("builtins", "len", f"[rpc:call('{RESIDENT}', erlang, nodes, [connected])]"),
+        "monitors": ask("builtins", "len", f"[element(2, rpc:call('{RESIDENT}', erlang, process_info, "
+                                           f"[rpc:call('{RESIDENT}', erlang, whereis, [global_name_server]), monitors]))]"),
+        "bytes": ask("erlang", "memory", "[total]"),
+    }  # fmt: skip
+
+
+def settled_facts(one: ErlNode) -> dict[str, int]:
+    """The same once it sees the two Erlang nodes and nobody else, and no session is under way."""
+    deadline = time.monotonic() + 20
+    before: dict[str, int] = {}
+    while time.monotonic() < deadline:
+        facts = resident_facts(one)
+        if facts["nodes"] == 2 and facts["processes"] == before.get("processes"):
+            return facts
+        before = facts
+        time.sleep(0.2)
+    raise AssertionError(f"the resident node does not come to rest: {before}")
 
 
 def churn(factory: Factory, rng: random.Random, prefix: str, kill: bool) -> int:
@@ -126,9 +158,15 @@ def churn(factory: Factory, rng: random.Random, prefix: str, kill: bool) -> int:
 @pytest.mark.parametrize("kill", [False, True], ids=["leaving", "killed"])
 def test_many_joins_and_leaves_split_nobody(pair: tuple[ErlNode, ErlNode], factory: Factory, kill: bool) -> None:
     one, two = pair
+    factory.start(RESIDENT)
+    assert factory.next().startswith(f"up {RESIDENT} ")
+    before = settled_facts(one)
     joined = churn(factory, random.Random(5 + kill), "k" if kill else "l", kill)
     assert joined == JOINS
     assert_healthy(one, two)
     leftovers(one, two)
+    after = settled_facts(one)
+    assert (after["processes"], after["monitors"]) == (before["processes"], before["monitors"])
+    assert after["bytes"] < before["bytes"] + (16 << 20), "memory grew"
     processes = one.eval("erlang:system_info(process_count)")
     assert processes < 120, "no process of a session is left"

@@ -114,11 +114,13 @@ class NetKernel:
         waiter: asyncio.Future[bool] = self.runtime.loop.create_future()
         self._waiters.setdefault(node, []).append(waiter)
         self.perform(state, state.want())
-        connected = await waiter
+        return await waiter
+
+    def explain(self, node: Atom) -> None:
+        """Log why a node could not be reached, for somebody who asked for it; refusals are in the log already."""
         error = self.failures.get(node)
-        if not connected and error is not None and not isinstance(error, HandshakeFailed):  # those are logged where they happen
+        if error is not None and not isinstance(error, HandshakeFailed):
             log.warning("cannot connect: %s", self.failure_text(node))
-        return connected
 
     def disconnect(self, node: Atom) -> bool:
         """Take a connection down; False if there was none."""

@@ -70,7 +70,12 @@ class Node:
         if runtime.net is None:
             return atom.ignored
         peer = _peer(name)
-        return True if peer is runtime.node else await runtime.net.connect(peer)
+        if peer is runtime.node or await runtime.net.connect(peer):
+            return True
+        explain = getattr(runtime.net, "explain", None)
+        if explain is not None:
+            explain(peer)
+        return False
 
     @staticmethod
     def disconnect(name: str | Atom) -> bool | Atom:
