@@ -9,12 +9,13 @@ Each module named in MODULES has `rows(...)` that returns rows: `harness.Row`, o
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import inspect
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -25,6 +26,18 @@ MODULES = ["local", "codec", "cluster", "startup"]
 OUTPUT = ROOT / "build" / "bench.json"
 KEYS = ["name", "unit", "ours", "peer", "peer_name", "ratio", "target", "better", "met", "note"]
 HEADINGS = ["", "unit", "ours", "peer", "", "ratio", "target", ""]
+
+
+def load(name: str) -> ModuleType:
+    """The benchmark of that name beside this file, whatever else on the path is called so. Raises ImportError."""
+    path = Path(__file__).resolve().with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise ImportError(f"there is no {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = False
     for name in module_names:
         try:
-            measured = call_rows(importlib.import_module(name).rows, quick=options.quick, only=only)
+            measured = call_rows(load(name).rows, quick=options.quick, only=only)
         except (BenchError, ImportError) as error:
             failed = True
             print(f"{name}: cannot run: {error}", file=sys.stderr, flush=True)
