@@ -481,12 +481,12 @@ async def test_one_cut_link_leaves_nobody_half_connected(real_epmd: RealEpmd, ki
         assert await first.disconnect(second) is True
         rest = sorted([third.name, witness.name])
 
+        groups: dict[str, list[str]] = {}
+
         async def settled() -> bool:
             seen = await one_by_one(one, other, third, witness)
-            groups = {
-                member.name: sorted([member.name, *listed])
-                for member, listed in zip((one, other, third, witness), seen, strict=True)
-            }
+            for member, listed in zip((one, other, third, witness), seen, strict=True):
+                groups[member.name] = sorted([member.name, *listed])
             # Everybody in a group lists the same group, and no group has both ends of the cut link.
             return (
                 all(groups[name] == group for group in groups.values() for name in group)
@@ -495,7 +495,10 @@ async def test_one_cut_link_leaves_nobody_half_connected(real_epmd: RealEpmd, ki
             )
 
         for _ in range(2):
-            await eventually(settled, SYNC)
+            try:
+                await eventually(settled, SYNC)
+            except TimeoutError:
+                raise AssertionError(f"{one} and {other} were cut, and the groups are {groups}") from None
         assert [] in (await one.nodes(), await other.nodes())
         for end in (one, other):
             assert await end.connect(witness) is True

@@ -1,4 +1,4 @@
-"""Messages, links, monitors and exits between our processes and those of real Erlang and Elixir nodes.
+"""Links, monitors and exits between our processes and those of real Erlang and Elixir nodes.
 
 Each test body is a process of a fresh node of ours; the other end is the evaluator process of the peer, which traps exits.
 """
@@ -6,175 +6,28 @@ Each test body is a process of a fresh node of ours; the other end is the evalua
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cluster import COMPLAINT, Cluster, Member, on_loop
+from cluster import Cluster, Member, on_loop
+from evaluator import SECONDS, do, mail, nothing_came, nothing_reached, their_mail
 
-from beam import COOKIE, ElixirNode, ErlNode, RealEpmd, eventually, unique_name
-from beamish.boot import new_event_loop, start_node
-from beamish.io.requests import Device
-from beamish.names import Global
+from beam import RealEpmd, eventually
 from beamish.node import Node
 from beamish.node.runtime import current_runtime
-from beamish.process import (
-    Process,
-    alias,
-    demonitor,
-    exit,
-    group_leader,
-    link,
-    monitor,
-    receive,
-    register,
-    self,
-    send,
-    set_group_leader,
-    spawn,
-    trap_exit,
-    unalias,
-    unlink,
-)
+from beamish.process import Process, demonitor, exit, link, monitor, receive, register, self, send, spawn, trap_exit, unlink
 from beamish.process.gen import CallFailed
 from beamish.process.gen import call as gen_call
 from beamish.term import Pid, atom
 
 pytestmark = pytest.mark.interop
 
-Body = Callable[[], Awaitable[None]]
-Inside = Callable[[Body], None]
-SECONDS = 5.0
-
-
-@pytest.fixture
-def inside(real_epmd: RealEpmd) -> Inside:
-    """Runs a body as a process of a fresh node of ours."""
-
-    def run(body: Body, device: Device | None = None) -> None:
-        async def session() -> None:
-            runtime = await start_node(unique_name("py"), cookie=COOKIE, epmd_port=real_epmd.port, device=device)
-            try:
-                async with asyncio.timeout(60):
-                    await runtime.run(body)
-            finally:
-                await runtime.stop()
-
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(session())
-
-    return run
-
-
-def as_member(kind: str, node: ErlNode | ElixirNode) -> Iterator[Member]:
-    yield Member(kind, node)
-    assert [line for line in node.lines if COMPLAINT.search(line)] == []
-
-
-@pytest.fixture(scope="module")
-def erl(real_epmd: RealEpmd) -> Iterator[Member]:
-    """An Erlang node for this module."""
-    with ErlNode(epmd=real_epmd) as node:
-        yield from as_member("erl", node)
-
-
-@pytest.fixture(scope="module")
-def elixir(real_epmd: RealEpmd, elixir_node: ElixirNode) -> Iterator[Member]:
-    """An Elixir node for this module."""
-    with ElixirNode(epmd=real_epmd) as node:
-        yield from as_member("elixir", node)
-
-
-@pytest.fixture(params=["erl", "elixir"])
-def peer(request: pytest.FixtureRequest) -> Member:
-    """A node of each kind."""
-    member: Member = request.getfixturevalue(request.param)
-    return member
-
-
-VERBS = {
-    "erl": {
-        "self": "self()",
-        "next": "receive M -> M after 5000 -> silent end",
-        "monitor": "monitor(process, {})",
-        "demonitor": "demonitor({}, [flush])",
-        "link": "link({})",
-        "unlink": "unlink({})",
-        "exit": "exit({}, {})",
-        "send": "({}) ! {}",
-        "links": "element(2, process_info(self(), links))",
-        "monitored_by": "element(2, process_info({}, monitored_by))",
-        "register": "register({}, {})",
-        "unregister": "unregister({})",
-        "alias": "alias()",
-        "unalias": "unalias({})",
-        "register_global": "global:register_name({}, self())",
-        "unregister_global": "global:unregister_name({})",
-        "send_global": "global:send({}, {})",
-        "mortal_call": "spawn(fun() -> receive _ -> exit(no) end end)",
-        "mortal": "spawn(fun() -> receive {{die, R}} -> exit(R) end end)",
-        "spawn_link": "begin P = spawn_link({}, erlang, exit, [bye]), "
-        "receive {{'EXIT', P, Why}} -> Why after 5000 -> silent end end",
-        "crash seen": 'begin P = {}, R = monitor(process, P), P ! {{raise, <<"out of cheese">>}}, '
-        "receive {{'DOWN', R, process, P, Why}} -> unicode:characters_to_binary(io_lib:format(\"~tp\", [Why])) end end",
-    },
-    "elixir": {
-        "self": "self()",
-        "next": "receive do m -> m after 5000 -> :silent end",
-        "monitor": "Process.monitor({})",
-        "demonitor": "Process.demonitor({}, [:flush])",
-        "link": "Process.link({})",
-        "unlink": "Process.unlink({})",
-        "exit": "Process.exit({}, {})",
-        "send": "send({}, {})",
-        "links": "Process.info(self(), :links) |> elem(1)",
-        "monitored_by": "Process.info({}, :monitored_by) |> elem(1)",
-        "register": "Process.register({1}, {0})",
-        "unregister": "Process.unregister({})",
-        "alias": ":erlang.alias()",
-        "unalias": ":erlang.unalias({})",
-        "register_global": ":global.register_name({}, self())",
-        "unregister_global": ":global.unregister_name({})",
-        "send_global": ":global.send({}, {})",
-        "mortal": "spawn(fn -> receive do {{:die, r}} -> exit(r) end end)",
-        "spawn_link": "p = Node.spawn_link({}, :erlang, :exit, [:bye]); "
-        "receive do {{:EXIT, ^p, why}} -> why after 5000 -> :silent end",
-        "crash seen": 'p = {}; r = Process.monitor(p); send(p, {{:raise, "out of cheese"}}); '
-        "receive do {{:DOWN, ^r, :process, ^p, why}} -> Exception.format_exit(why) end",
-    },
-}
+Inside = Callable[..., None]
 REASONS = [
     atom.normal, atom.shutdown, (atom.shutdown, b"deploy"), atom.bye, atom.kill, (atom.error, [1, 2.5, {atom.a: None}]),
 ]  # fmt: skip
-
-
-async def do(peer: Member, verb: str, *terms: Any) -> Any:
-    """One of VERBS in the peer's evaluator."""
-    return await peer.eval(VERBS[peer.kind][verb].format(*(peer.literal(term) for term in terms)))
-
-
-async def mail(count: int) -> list[Any]:
-    """The next messages, sorted, for where no order is promised."""
-    return sorted([await receive(timeout=SECONDS) for _ in range(count)], key=repr)
-
-
-async def their_mail(peer: Member, count: int) -> list[Any]:
-    """The same of the peer's evaluator."""
-    return sorted([await do(peer, "next") for _ in range(count)], key=repr)
-
-
-async def nothing_came(peer: Member) -> None:
-    """Whatever the peer's processes sent has come, and it is no message."""
-    await do(peer, "send", self(), atom.last)
-    assert await receive(timeout=SECONDS) is atom.last
-
-
-async def nothing_reached(peer: Member) -> None:
-    """Whatever we sent to the peer's evaluator has come, and it is no message."""
-    send(await do(peer, "self"), atom.last)
-    assert await do(peer, "next") is atom.last
 
 
 async def mortal() -> None:
@@ -196,143 +49,6 @@ async def immortal() -> None:
                 count += 1
             case (atom.count, asker):
                 send(asker, count)
-
-
-# ---- messages
-
-
-def test_every_kind_of_address_there(inside: Inside, peer: Member) -> None:
-    async def body() -> None:
-        name = atom("addressee")
-        pid, ref = await do(peer, "self"), await do(peer, "alias")
-        await do(peer, "register", name, pid)
-        assert await do(peer, "register_global", name) is atom.yes
-        await Node.connect(peer.name)
-        await Global.sync()
-        for address in (pid, (name, atom(peer.name)), ("addressee", peer.name), ref):
-            send(address, (atom.to, str(address), self()))
-            assert await do(peer, "next") == (atom.to, str(address).encode(), self())
-        assert Global.send(name, atom("by global")) == pid
-        assert await do(peer, "next") is atom("by global")
-        send(("nobody", peer.name), atom.lost)
-        assert await do(peer, "unalias", ref) is True
-        send(ref, atom.lost)
-        await nothing_reached(peer)
-        await do(peer, "unregister", name)
-        await do(peer, "unregister_global", name)
-
-    inside(body)
-
-
-def test_every_kind_of_address_here(inside: Inside, peer: Member) -> None:
-    async def body() -> None:
-        name = atom("addressee_here")
-        register(name, self())
-        await Node.connect(peer.name)
-        await Global.sync()
-        assert await Global.register_name(name, self()) is True
-        ref = alias()
-        for address in (self(), (name, Node.self()), ref):
-            await do(peer, "send", address, (atom.to, str(address)))
-            assert await receive(timeout=SECONDS) == (atom.to, str(address).encode())
-        assert await do(peer, "send_global", name, atom("by global")) == self()
-        assert await receive(timeout=SECONDS) is atom("by global")
-        assert unalias(ref) is True
-        await do(peer, "send", ref, atom.lost)
-        await do(peer, "send", (atom.nobody, Node.self()), atom.lost)
-        await nothing_came(peer)
-
-    inside(body)
-
-
-LOAD = [
-    "-module(load).",
-    "-export([collect/0, produce/0]).",
-    "collect() -> receive {watch, P, Asker} -> R = monitor(process, P), Asker ! watching, Asker ! collect(0, P, R) end.",
-    "collect(N, P, R) -> receive N -> collect(N + 1, P, R); {'DOWN', R, process, P, normal} -> {all, N}; "
-    "Other -> {out_of_order, N, Other} after 10000 -> {silent, N} end.",
-    "produce() -> receive {go, To, Count} -> produce(To, 0, Count) end.",
-    "produce(_, N, N) -> ok; produce(To, N, Count) -> To ! N, produce(To, N + 1, Count).",
-]
-"""A module, for what would be slow when it is evaluated."""
-
-
-def test_order_under_load(inside: Inside, erl: Member) -> None:
-    """100,000 numbered messages each way at the same time, and the news of the sender's death behind the last one."""
-    count = 100_000
-
-    async def produce(to: Pid) -> None:
-        assert await receive() is atom.go
-        for number in range(count):
-            send(to, number)
-            if number % 1000 == 0:
-                await Process.sleep(0)
-
-    async def body() -> None:
-        trap_exit()
-        forms = ", ".join(f'"{form}"' for form in LOAD)
-        await erl.eval(
-            "begin Forms = [begin {ok, Ts, _} = erl_scan:string(T), {ok, F} = erl_parse:parse_form(Ts), F end "
-            f'|| T <- [{forms}]], {{ok, M, Code}} = compile:forms(Forms), code:load_binary(M, "load.erl", Code) end'
-        )
-        collector, theirs = await erl.eval("{spawn(load, collect, []), spawn(load, produce, [])}")
-        mine = spawn(produce, collector)
-        send(collector, (atom.watch, mine, self()))
-        assert await receive(timeout=SECONDS) is atom.watching
-        link(theirs)
-        send(mine, atom.go)
-        send(theirs, (atom.go, self(), count))
-        collected: list[Any] = []
-        async with asyncio.timeout(30):
-            for number in range(count):
-                message = await receive()
-                while type(message) is tuple and message[0] is atom.all:
-                    collected.append(message)
-                    message = await receive()
-                assert message == number
-            assert await receive() == (atom.EXIT, theirs, atom.normal)
-            assert (collected or [await receive()]) == [(atom.all, count)]
-
-    inside(body)
-
-
-def test_big_messages_and_small_ones_beside_them(inside: Inside, erl: Member) -> None:
-    """20 MB each way at the same time, from a process beside which another one sends small ones."""
-    size = 20_000_000
-    block = bytes(range(256)) * (size // 256)
-
-    async def chatter(to: Pid) -> None:
-        for number in range(200):
-            send(to, (atom.small, number))
-            await Process.sleep(0)
-
-    async def body() -> None:
-        me = erl.literal(self())
-        pid = await do(erl, "self")
-        spawn(chatter, pid)
-        await erl.eval(
-            f"begin Me = {me}, B = binary:copy(list_to_binary(lists:seq(0, 255)), {size // 256}), "
-            "spawn(fun() -> Me ! {big, B} end), [Me ! {small, N} || N <- lists:seq(0, 199)], ok end"
-        )
-        send(pid, (atom.big, block))
-        small: list[int] = []
-        big: list[bytes] = []
-        async with asyncio.timeout(30):
-            while len(small) < 200 or not big:
-                match await receive():
-                    case (atom.small, number):
-                        small.append(number)
-                    case (atom.big, data):
-                        big.append(data)
-            assert small == list(range(200))
-            assert big == [block]
-            seen = await erl.eval(
-                "{(fun F(200) -> ok; F(N) -> receive {small, N} -> F(N + 1) after 10000 -> {silent_after, N} end end)(0), "
-                "receive {big, B} -> {byte_size(B), erlang:md5(B)} after 10000 -> silent end}"
-            )
-        assert seen == (atom.ok, (len(block), hashlib.md5(block).digest()))
-
-    inside(body)
 
 
 # ---- links, monitors, exits
@@ -667,48 +383,3 @@ def test_both_ends_agree_about_a_link(inside: Inside, erl: Member, seed: int) ->
         assert wire.links == {}
 
     inside(body)
-
-
-# ---- group leaders
-
-
-class Paper:
-    """A device that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-    async def read_line(self, prompt: str) -> str | None:
-        return None
-
-    def geometry(self) -> tuple[int, int] | None:
-        return None
-
-
-def test_output_follows_the_group_leader(inside: Callable[..., None], erl: Member) -> None:
-    paper = Paper()
-
-    async def speaker() -> None:
-        while True:
-            print("heard", await receive())
-
-    async def body() -> None:
-        pid = await erl.eval('spawn(fun() -> receive {go, P} -> io:format("told ~p~n", [node()]), P ! done end end)')
-        leader = group_leader()
-        assert leader is not None
-        set_group_leader(pid, leader)
-        send(pid, (atom.go, self()))
-        assert await receive(timeout=SECONDS) is atom.done
-        assert paper.text == f"told {erl.name}\n"
-
-        pid = spawn(speaker)
-        start = len(erl.beam.lines)
-        theirs = await erl.eval(f"begin P = {erl.literal(pid)}, group_leader(group_leader(), P), P ! hello, group_leader() end")
-        await erl.beam.await_line("heard hello", start=start)
-        assert Process.info(pid, "group_leader") == theirs
-        assert "heard" not in paper.text
-
-    inside(body, device=paper)
