@@ -461,6 +461,28 @@ def test_statistics_count(run: Any) -> None:
     run(main())
 
 
+def test_a_reset_is_noticed_at_once(run: Any) -> None:
+    """libuv stops watching a socket that reports an error; the wire must hear of it all the same."""
+
+    async def main() -> None:
+        from dist.wires import side
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            peer = socket.create_connection(listener.getsockname())
+            accepted, _ = listener.accept()
+        a = side("a", "b", accepted)
+        await asyncio.sleep(0.01)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        started = time.monotonic()
+        while not a.lost:
+            await asyncio.sleep(0.001)
+            assert time.monotonic() - started < 5, "nobody noticed the reset"
+        a.runtime.shut()
+
+    run(main())
+
+
 def test_closing_twice_and_from_the_other_side(run: Any) -> None:
     async def main() -> None:
         left, right = socket.socketpair()

@@ -40,6 +40,7 @@ cdef class Wire(Route):
     cdef Py_ssize_t partial_bytes
     cdef uint64_t sequence
     cdef bint dirty_now, writing, closed
+    cdef object watch                   # an epoll set around the socket, where the loop needs one
     cdef list suspended
     cdef object tick_timer
     cdef int silent_ticks

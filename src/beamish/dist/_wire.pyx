@@ -8,6 +8,7 @@ Source  ERTS, Distribution Protocol, "Protocol between Connected Nodes" and "Dis
 """
 
 import os
+import select
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.object cimport PyObject
@@ -185,7 +186,7 @@ cdef class Wire(Route):
     def start(self):
         """Begin reading. What came behind the handshake is dispatched first; the node hooks have run by now."""
         loop = self.home.loop
-        loop.add_reader(self.fd, self._readable)
+        loop.add_reader(self.watched_fd(loop), self._readable)
         self.tick_timer = self.home.call_later(self.ticktime / 4, self._tick)
         if self.in_end:
             try:
@@ -194,6 +195,15 @@ cdef class Wire(Route):
                 self.broken(error)
                 return
             self.home.ask_drain()
+
+    def watched_fd(self, loop):
+        """What the loop watches for reading. libuv stops watching a socket at POLLERR without calling anybody, so that a peer's
+        reset would go unnoticed until the tick time is over; an epoll set that holds the socket just becomes readable."""
+        if not type(loop).__module__.startswith("uvloop") or not hasattr(select, "epoll"):
+            return self.fd
+        self.watch = select.epoll()
+        self.watch.register(self.fd, select.EPOLLIN | select.EPOLLRDHUP)
+        return self.watch.fileno()
 
     # ---- the end
 
@@ -204,13 +214,15 @@ cdef class Wire(Route):
         self.closed = True
         bm_out_flush(self.out)
         loop = self.home.loop
-        loop.remove_reader(self.fd)
+        loop.remove_reader(self.fd if self.watch is None else self.watch.fileno())
         if self.writing:
             loop.remove_writer(self.fd)
         if self.tick_timer is not None:
             self.tick_timer.cancel()
         bm_out_free(self.out)
         self.out = NULL
+        if self.watch is not None:
+            self.watch.close()
         os.close(self.fd)
         self.fd = -1
         self.partial.clear()
