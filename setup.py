@@ -21,7 +21,9 @@ COMPILED = [
     "beamish.process._signals",
     "beamish.process._scheduler",
     "beamish.process._timers",
-    "beamish.dist._framing",
+    "beamish.process._call",
+    "beamish.process._preempt",
+    "beamish.gen_server._server",
     "beamish.dist._wire",
 ]
 

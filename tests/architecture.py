@@ -77,7 +77,7 @@ def read_rules(document: str) -> Rules:
     Raises ValueError when either cannot be found: a document that moved must not switch the rules off.
     """
     rank = {}
-    for row in re.finditer(r"^ *(\d+)  ([a-z]+(?:  [a-z]+)*)$", document, re.MULTILINE):
+    for row in re.finditer(r"^ *(\d+)  ([a-z_]+(?:  [a-z_]+)*)$", document, re.MULTILINE):
         for position, name in enumerate(row[2].split()):
             rank[name] = (int(row[1]), position)
     if len(rank) < 5:

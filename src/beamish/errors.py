@@ -12,6 +12,10 @@
     ├── NameTaken (ValueError)      a registered name is in use
     ├── ReceiveTimeout (TimeoutError)
     ├── CallTimeout (TimeoutError)
+    ├── StartError                  a process that was to be started did not come up; `reason`
+    │   ├── AlreadyStarted (NameTaken)  the name is in use; `pid` holds it
+    │   ├── StartIgnored            `init` gave IGNORE
+    │   └── StartTimeout (TimeoutError)  `init` took too long; the process was killed
     ├── RemoteError                 a call ended badly on the other node
     ├── ConnectionBusy (BlockingIOError)
     └── NodeError
@@ -84,6 +88,30 @@ class CallTimeout(BeamishError, TimeoutError):
 
 class ConnectionBusy(BeamishError, BlockingIOError):
     """More is queued for a peer than the limit allows; wait before sending more."""
+
+
+class StartError(BeamishError):
+    """A process that was to be started did not come up; `reason` is the term of Erlang's ``{error, Reason}``."""
+
+    def __init__(self, message: str, reason: Any = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AlreadyStarted(StartError, NameTaken):
+    """The name belongs to a living process, `pid`."""
+
+    def __init__(self, message: str, reason: Any = None, pid: Any = None) -> None:
+        super().__init__(message, reason)
+        self.pid = pid
+
+
+class StartIgnored(StartError):
+    """The process chose not to start: its `init` gave IGNORE."""
+
+
+class StartTimeout(StartError, TimeoutError):
+    """`init` took longer than allowed; the process was killed."""
 
 
 class RemoteError(BeamishError):
