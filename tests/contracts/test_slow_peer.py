@@ -138,3 +138,68 @@ async def test_a_cut_lets_the_resting_go_on(pair: Pair) -> None:
         await cutting
 
     await pair.a.run(body)
+
+
+@over_tcp
+async def test_a_loop_that_never_awaits_rests_in_the_middle_where_the_node_preempts(pair: Pair) -> None:
+    pieces = 3200  # 200 MiB: far beyond what a connection takes before it refuses
+
+    async def body() -> None:
+        peer = pair.b.spawn(counter, self())
+        for proxy in pair.proxies:
+            proxy.stall()
+
+        async def sender() -> None:
+            for _ in range(pieces):
+                send(peer, PIECE)
+
+        pid, ref = spawn_monitor(sender)
+        process = pair.a.process_of(pid)
+        assert process is not None
+        while not process.details["bits"] & 8192:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
+        assert process.details["bits"] & 8192, "it rests"
+        for proxy in pair.proxies:
+            proxy.resume()
+        down = await receive(ref, timeout=PATIENCE)
+        assert down[4] is atom.normal
+        send(peer, atom.total)
+        assert await receive(timeout=PATIENCE) == pieces * len(PIECE)
+
+    pair.a.start_preempting()
+    await pair.a.run(body)
+
+
+@over_tcp
+async def test_one_that_rests_in_the_middle_can_be_ended(pair: Pair) -> None:
+    async def body() -> None:
+        peer = pair.b.spawn(counter, self())
+        for proxy in pair.proxies:
+            proxy.stall()
+        cleaned: list[int] = []
+
+        async def sender() -> None:
+            try:
+                while True:
+                    send(peer, PIECE)
+            finally:
+                cleaned.append(1)
+
+        for number, reason in enumerate((atom.kill, "why"), 1):
+            pid, ref = spawn_monitor(sender)
+            process = pair.a.process_of(pid)
+            assert process is not None
+            while not process.details["bits"] & 8192:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.005)
+            Process.exit(pid, reason)
+            down = await receive(ref, timeout=PATIENCE)
+            assert down[4] == (atom.killed if reason is atom.kill else reason)
+            while len(cleaned) < number:
+                await asyncio.sleep(0.001)
+        for proxy in pair.proxies:
+            proxy.resume()
+
+    pair.a.start_preempting()
+    await pair.a.run(body)

@@ -168,7 +168,7 @@ async def test_cancelling_before_the_first_step_is_a_crash(crashes: Any) -> None
     block = here.home.process_of(pid)
     assert block is not None
     block.cancel()
-    assert (await receive(ref))[4][0][1] is atom("asyncio.exceptions.CancelledError")
+    assert (await receive(ref))[4][0].kind == "asyncio.exceptions.CancelledError"
     assert len(crashes.texts) == 1
 
 
@@ -414,7 +414,7 @@ async def test_unless_it_is_caught_it_is_a_crash(crashes: Any) -> None:
         await Odd("a wish")
 
     _, ref = spawn_monitor(body)
-    assert "awaited 'a wish'" in (await receive())[4][0][2]
+    assert "awaited 'a wish'" in (await receive())[4][0].detail
     assert len(crashes.texts) == 1
 
 

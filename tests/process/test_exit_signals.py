@@ -264,7 +264,7 @@ async def test_a_report_that_fails_does_not_keep_the_dead_alive(crashes: Any) ->
         raise ValueError
 
     pid, ref = spawn_monitor(fails)
-    assert (await receive(ref))[4][0][1] is atom("builtins.ValueError")
+    assert (await receive(ref))[4][0].kind == "builtins.ValueError"
     assert "disk full" in crashes.texts[0]
 
 
@@ -288,7 +288,7 @@ async def test_a_cancelled_future_is_a_crash_like_any_other(crashes: Any) -> Non
     _, ref = spawn_monitor(waits, future)
     await settled()
     future.cancel()
-    assert (await receive(ref))[4][0][1] is atom("asyncio.exceptions.CancelledError")
+    assert (await receive(ref))[4][0].kind == "asyncio.exceptions.CancelledError"
     assert len(crashes.texts) == 1
 
 
@@ -303,7 +303,7 @@ async def test_exceptions_with_broken_texts_become_reasons(crashes: Any) -> None
 
     _, ref = spawn_monitor(fails)
     reason = (await receive(ref))[4]
-    assert reason[0][2] == "<no message: RuntimeError in __str__>"
+    assert reason[0].detail == "<no message: RuntimeError in __str__>"
 
 
 @virtual
@@ -320,8 +320,8 @@ async def test_long_messages_and_deep_stacks_are_cut(crashes: Any) -> None:
 
     _, ref = spawn_monitor(fails)
     (head, stack) = (await receive(ref))[4]
-    assert len(head[2]) == MAX_MESSAGE
-    assert len(head[3]) <= MAX_TRACEBACK
+    assert len(head.detail) == MAX_MESSAGE
+    assert len(head.traceback) <= MAX_TRACEBACK
     assert len(stack) == MAX_FRAMES
     assert str(stack[0][1]).endswith("deep")
 

@@ -221,7 +221,7 @@ async def test_an_exception_takes_the_linked_along_and_is_logged_once(crashes: A
 
     _, ref = spawn_monitor(starter)
     reason = (await receive(ref))[4]
-    assert reason[0][:3] == (atom.exception, atom("builtins.ValueError"), "broken")
+    assert (reason[0].kind, reason[0].detail) == ("builtins.ValueError", "broken")
     assert len(crashes.texts) == 1
 
 

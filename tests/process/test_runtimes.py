@@ -281,7 +281,7 @@ def test_keyboard_interrupt_and_system_exit_pass_out_of_the_loop(factory: LoopFa
         with pytest.raises(ending):
             loop.run_until_complete(main())
         loop.run_until_complete(asyncio.sleep(0.01))
-        assert told[0][4][0][1] is atom(f"builtins.{ending.__name__}")
+        assert told[0][4][0].kind == f"builtins.{ending.__name__}"
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))

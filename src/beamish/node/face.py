@@ -145,6 +145,17 @@ class Node:
             runtime.deliver_pid(self(), (atom.nodedown, peer))
 
     @staticmethod
+    def system_monitor(*, long_schedule: float | None = 0.05) -> None:
+        """Get ``(atom.monitor, pid, atom.long_schedule, info)`` for every step of a process of this node that held up the others
+        for so many seconds and could not be interrupted; info has timeout (ms), module, function, file, line, name. None ends it.
+        As Erlang's system_monitor; the node must be one that preempts."""
+        watchers = current_runtime().long_schedule_watchers
+        if long_schedule is None:
+            watchers.pop(self(), None)
+        else:
+            watchers[self()] = long_schedule
+
+    @staticmethod
     def set_cookie(cookie: str, name: str | Atom | None = None) -> None:
         """Set this node's cookie, or the one used with one peer."""
         net = current_runtime().net

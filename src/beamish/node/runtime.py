@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from beamish.errors import BeamishError, Exit, NoRuntime
 from beamish.process import Kernel, Route, current_scheduler
+from beamish.process._preempt import mark_transparent
 from beamish.process._scheduler import DEFAULT_SLICE
 from beamish.process.exits import exit_within, text_of
 from beamish.process.info import initial_call
+from beamish.process.preemption import long_schedule
 from beamish.term import Atom, Pid, atom
 
 if TYPE_CHECKING:
@@ -60,6 +64,9 @@ NodeDownHook = Callable[[Peer, Any, bool], None]
 class Runtime(Kernel):
     """One node: processes, names, routes and services. Nothing of it is global, so that several fit into one interpreter."""
 
+    on_new: ClassVar[list[Callable[[Runtime], object]]] = []
+    """Called with every runtime that is made: how a test run prepares the nodes that its tests make."""
+
     def __init__(
         self, node: Atom = NO_NODE, creation: int = 1, loop: asyncio.AbstractEventLoop | None = None, *,
         slice: float = DEFAULT_SLICE,
@@ -67,6 +74,9 @@ class Runtime(Kernel):
         """slice: real seconds of processes per turn of the loop; infinity makes runs on a virtual clock repeatable."""
         super().__init__(node, creation, loop or asyncio.get_running_loop(), slice)
         self.report = self._report_crash
+        self.on_long_schedule = self._report_long_schedule
+        self.long_schedule_watchers: dict[Pid, float] = {}
+        self._long_told = 0.0
         self.net: Net | None = None
         self.peers: dict[Atom, Peer] = {}
         self.known_nodes: set[Atom] = set()
@@ -77,6 +87,8 @@ class Runtime(Kernel):
         self.services: dict[str, Any] = {}
         self.stopping: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.stopped: asyncio.Future[Any] = self.loop.create_future()
+        for prepare in self.on_new:
+            prepare(self)
 
     @property
     def distributed(self) -> bool:
@@ -90,6 +102,7 @@ class Runtime(Kernel):
         """
         done: asyncio.Future[Any] = self.loop.create_future()
 
+        @mark_transparent
         async def body() -> None:
             try:
                 result = function(*args)
@@ -182,6 +195,23 @@ class Runtime(Kernel):
         shown = f" [{label}]" if label is not None else ""
         log.error("process %s%s%s on %s crashed (started as %s:%s)\n%s", what, process.pid, shown, self.node, module, function,
                   text_of(reason))  # fmt: skip
+
+    def _report_long_schedule(self, process: ControlBlock, seconds: float, frame: FrameType) -> None:
+        """At most one log line a second; every watcher gets every event."""
+        event = long_schedule(process, seconds, frame)
+        now = time.monotonic()
+        if now - self._long_told >= 1.0:
+            self._long_told = now
+            log.warning("%s", event)
+        info = {
+            "timeout": int(seconds * 1000), "module": event.module, "function": event.function, "file": event.file,
+            "line": event.line, "name": event.name,
+        }  # fmt: skip
+        for pid, least in list(self.long_schedule_watchers.items()):
+            if self.process_of(pid) is None:
+                del self.long_schedule_watchers[pid]
+            elif seconds >= least:
+                self.deliver_pid(pid, (atom.monitor, process.pid, atom.long_schedule, info))
 
     def __repr__(self) -> str:
         return f"<Runtime {self.node} {self.process_count} processes>"

@@ -16,6 +16,7 @@ from beamish.process._core import (
 from beamish.process._core import self_ as self
 from beamish.process._scheduler import Kernel, spawn, spawn_link, spawn_monitor
 from beamish.process._signals import alias, demonitor, exit, link, monitor, unalias, unlink
+from beamish.process.dirty import blocking
 from beamish.process.face import (
     Process,
     cancel_timer,
@@ -29,15 +30,20 @@ from beamish.process.face import (
     unregister,
     whereis,
 )
+from beamish.process.offload import OffloadError, offload
+from beamish.process.preemption import LongSchedule, no_preempt
 
 __all__ = [
     "ControlBlock",
     "Exit",
     "Kernel",
+    "LongSchedule",
+    "OffloadError",
     "Process",
     "Route",
     "Scheduler",
     "alias",
+    "blocking",
     "cancel_timer",
     "current_process",
     "current_scheduler",
@@ -47,6 +53,8 @@ __all__ = [
     "link",
     "mailbox_mark",
     "monitor",
+    "no_preempt",
+    "offload",
     "read_timer",
     "receive",
     "register",

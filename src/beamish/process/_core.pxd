@@ -23,6 +23,18 @@ cdef enum Bits:
     THROWING = 16384    # an error (in rare.result) is to be thrown into it
     GRACED = 32768      # the timer that ends a long clean-up runs
     YIELDED = 65536     # asyncio.sleep(0): runs again when the loop has had a turn
+    FROZEN = 131072     # preempted: its stack is parked in rare.frozen
+    DIRTY = 262144      # its body runs on a thread of its own
+    SERVES = 16777216   # its body takes Call objects out of the mailbox as they are
+
+
+cdef enum CallState:
+    NEW = 0
+    WAITS = 1           # in its server's list of callers
+    ANSWERED = 2
+    FAILED = 3          # the server has died; the answer is its reason
+    OVER = 4            # timed out, cancelled, or its process has ended
+    SLOW = 5            # goes through monitor and mailbox
 
 
 cdef class Rare:
@@ -42,10 +54,46 @@ cdef class Rare:
     cdef public object task_name
     cdef public list done_callbacks
     cdef public object frozen       # a preempted stack
+    cdef public double grace        # seconds for its clean-up when it is told to exit; 0: as usual
+    cdef public int unpreemptable   # how many `no_preempt()` it is in
+    cdef public int preemptions
+    cdef public int thaws           # how often its stack was told to end after its death
+    cdef public object gate         # what a dirty process waits for messages at
     cdef double deadline            # of the receive in progress; 0 without
     cdef double timer_at            # earliest heap entry for this process; 0 without
     cdef public object result       # an error to be thrown at the next step
     cdef public object on_exit      # called with (process, reason) after the watchers were told
+    cdef PyObject* callers          # Calls that wait for this process, newest first; each keeps this Rare alive
+    cdef PyObject* calling          # the Call this process waits in
+
+
+ctypedef int (*CallStep)(PyObject* call, PyObject* arg, PyObject** result) except? -1
+
+
+cdef class Body:
+    """What a process may be stepped through instead of a coroutine: implements am_send, `throw` and `close`."""
+
+
+cdef class Call:
+    """A call to a local process, in flight: request, waiting caller and answer in one object."""
+    cdef readonly Pid caller
+    cdef readonly object target     # as the caller named it
+    cdef readonly object label, request
+    cdef object answer
+    cdef Ref ref                    # made when somebody wants to see the call as a message
+    cdef Rare at, mine              # the server's and the caller's, while it waits
+    cdef PyObject* before           # list of callers
+    cdef PyObject* after
+    cdef double timeout             # negative: for ever
+    cdef int state
+    cdef int mark                   # messages older than the call
+    cdef object home                # the runtime it is to be made on, where there was no doubt
+    cdef object slow                # the coroutine of a call that goes the long way
+    cdef int attach(self, Process caller, Process server) except -1
+    cdef int detach(self) except -1
+    cdef int settle(self, object answer, int state) except -1
+    cdef tuple sender(self)
+    cdef object message(self)
 
 
 cdef class Process:
@@ -123,6 +171,8 @@ cdef class Scheduler:
     cdef object timer_handle
     cdef double timer_set_for
     cdef uint64_t ref_count
+    cdef double clock_offset        # between the loop's clock and ours, in this turn; 0: ask the loop
+    cdef double clock(self) except -1
     cdef int fuel                   # receives left in this step
     cdef readonly uint64_t step_number, spawned, exited, messages
     cdef int alive
@@ -150,3 +200,9 @@ cdef void set_current(PyObject* process) noexcept
 cdef Process require_process(str verb)
 cdef Scheduler require_runtime(str verb)
 cdef Atom atom_of(object name)
+cdef object target_of(object thing)
+cdef Pid pid_in(object thing, str verb)
+cdef int check_exit(Process process) except -1
+cdef void install_call_step(CallStep step) noexcept
+cdef bint concerns(Ref ref, object message) except -1
+cdef object plain_message(Process process, int place)

@@ -6,6 +6,7 @@ wake-up of the loop has to cross.
 """
 
 import asyncio
+import warnings
 
 cimport cython
 from cpython.contextvars cimport PyContext_CopyCurrent
@@ -19,6 +20,7 @@ from libc.string cimport memcpy, memmove
 
 from beamish.process._timers cimport Entry, Timer, TimerHeap, settle
 from beamish.term._atom cimport Atom, intern_text
+from beamish.term._compound cimport new_improper
 from beamish.term._identifiers cimport Pid, Ref, new_pid, new_ref
 
 from beamish.errors import BeamishError, Exit, NameTaken, NoProcess, NoRuntime, NotAProcess, ReceiveTimeout
@@ -40,6 +42,17 @@ cdef extern from "Python.h":
     ctypedef struct TypeObj "PyTypeObject":
         PyAsyncMethods* tp_as_async
     unsigned long PyThread_get_thread_ident() nogil
+
+cdef extern from *:
+    """
+    #include <time.h>
+    static double beamish_now(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    }
+    """
+    double beamish_now() nogil
 
 DEFAULT_PROCESS_LIMIT = 1 << 20
 cdef int SWALLOWS = 8            # receives that a process may try after it was told to exit
@@ -78,8 +91,178 @@ cdef Atom atom_of(object name):
     raise TypeError(f"a name is an atom or a str, not {name!r}")
 
 
+cdef object target_of(object thing):
+    """What a handle of a server or supervisor stands for; anything else is its own target."""
+    if type(thing) is Pid or type(thing) is Atom or type(thing) is str or type(thing) is tuple:
+        return thing
+    return getattr(thing, "__target__", thing)
+
+
+cdef Pid pid_in(object thing, str verb):
+    """The pid that a pid, or a handle of a living server, stands for."""
+    cdef object found
+    if type(thing) is Pid:
+        return <Pid>thing
+    found = target_of(thing)
+    if found is not thing and type(found) is not Pid:
+        found = thing.pid                   # by name: looked up now
+    if type(found) is not Pid:
+        raise TypeError(f"{verb} takes a pid, or the handle of a server, not {thing!r}")
+    return <Pid>found
+
+
 cdef class Rare:
     """The parts of a control block that most processes never need; made on first use."""
+
+
+cdef class Body:
+    """Base of bodies that are stepped in C; `spawn` takes them as it takes coroutines."""
+
+
+cdef tuple ALIAS = (intern_text("alias"),)
+cdef CallStep call_step = NULL
+
+
+cdef void install_call_step(CallStep step) noexcept:
+    """`_call.pyx` brings what a call does when it is awaited."""
+    global call_step
+    call_step = step
+
+
+@cython.no_gc               # all it refers to is either plain or let go when the call is over
+@cython.freelist(256)
+cdef class Call:
+    """One call; `_call.pyx` makes it awaitable. A server that is a Body finds it in its mailbox, others the ordinary tuple."""
+
+    def __dealloc__(self):
+        if self.at is not None:
+            self.detach()
+        elif self.state == NEW and self.label is not None:
+            warnings.warn(f"a call to {self.target} was never awaited: nothing was sent", RuntimeWarning, stacklevel=1)
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        # Only traced frames and Python >= 3.12 come this way; the others use am_send.
+        cdef PyObject* result = NULL
+        cdef int outcome = call_step(<PyObject*>self, NULL, &result)
+        value = <object>result
+        Py_DECREF(value)
+        if outcome == PYGEN_NEXT:
+            return value
+        raise StopIteration(value)
+
+    def send(self, value):
+        """As of a coroutine."""
+        return self.__next__()
+
+    def throw(self, kind, value=None, trace=None):
+        """The caller is torn out of its wait; a reply that still comes is dropped."""
+        if self.slow is not None:
+            return self.slow.throw(kind) if value is None else self.slow.throw(kind, value, trace)
+        self.detach()
+        self.state = OVER
+        if value is None:
+            value = kind if isinstance(kind, BaseException) else kind()
+        elif not isinstance(value, BaseException):
+            value = kind(value)
+        raise value if trace is None else value.with_traceback(trace)
+
+    def close(self):
+        """Nobody waits any more."""
+        if self.slow is not None:
+            self.slow.close()
+        self.detach()
+        self.state = OVER
+
+    cdef int attach(self, Process caller, Process server) except -1:
+        """Into the server's list of callers: its death ends the call."""
+        self.caller = caller.pid
+        self.mine = caller.rarely()
+        self.at = server.rarely()
+        self.before = NULL
+        self.after = self.at.callers
+        if self.after != NULL:
+            (<Call>self.after).before = <PyObject*>self
+        self.at.callers = <PyObject*>self
+        self.mine.calling = <PyObject*>self
+        self.state = WAITS
+        return 0
+
+    cdef int detach(self) except -1:
+        """Out of the list: nobody owes this call an answer any more."""
+        cdef Process process
+        if self.at is None:
+            return 0
+        if self.before != NULL:
+            (<Call>self.before).after = self.after
+        else:
+            self.at.callers = self.after
+        if self.after != NULL:
+            (<Call>self.after).before = self.before
+        self.before = self.after = NULL
+        if self.mine.calling == <PyObject*>self:
+            self.mine.calling = NULL
+        if self.ref is not None and self.mine.aliases is not None and self.caller.process != NULL:
+            process = <Process>self.caller.process
+            self.mine.aliases.discard(self.ref)
+            process.home.aliases.pop(self.ref, None)
+        self.at = self.mine = None
+        if self.state == WAITS:
+            self.state = OVER
+        return 0
+
+    cdef int settle(self, object answer, int state) except -1:
+        """The answer, or the news of the server's death; too late for one who waits no more."""
+        cdef Process process
+        if self.state != WAITS:
+            return 0
+        self.state = state
+        self.answer = answer
+        self.detach()
+        if self.caller.process != NULL:
+            process = <Process>self.caller.process
+            process.rare.deadline = 0
+            if process.bits & (WAITING | QUEUED) == WAITING:
+                process.home.wake(process)
+        return 0
+
+    cdef tuple sender(self):
+        """``{Pid, [alias|Ref]}``: a reply sent there finds this call."""
+        cdef Process process
+        if self.ref is None:
+            if self.caller.process != NULL and self.state == WAITS:
+                process = <Process>self.caller.process
+                self.ref = process.home.make_ref()
+                if self.mine.aliases is None:
+                    self.mine.aliases = set()
+                self.mine.aliases.add(self.ref)
+                process.home.aliases[self.ref] = (process, "call")
+            else:
+                self.ref = new_ref(self.caller.node, self.caller.creation, 3)       # nobody waits: it leads nowhere
+                self.ref.word[0] = self.ref.word[1] = self.ref.word[2] = 0
+        return (self.caller, new_improper(ALIAS, self.ref))
+
+    cdef object message(self):
+        """The message that everybody but a Body sees: ``{Label, {Pid, Tag}, Request}``."""
+        return (self.label, self.sender(), self.request)
+
+
+cdef object plain_message(Process process, int place):
+    """The message at `place`, without taking it out; a Call is turned into its tuple where it lies."""
+    cdef PyObject** slot = process.ring + ((process.head + place) & (process.cap - 1))
+    message = <object>slot[0]
+    if type(message) is Call:
+        made = (<Call>message).message()
+        Py_INCREF(made)
+        slot[0] = <PyObject*>made
+        Py_DECREF(message)
+        return made
+    return message
 
 
 cdef int resize_ring(Process process, int size) except -1:
@@ -256,7 +439,24 @@ cdef class Process:
 
     def peek_messages(self):
         """A copy of the mailbox, oldest first."""
-        return [<object>self.ring[(self.head + i) & (self.cap - 1)] for i in range(self.count)]
+        return [plain_message(self, i) for i in range(self.count)]
+
+    @property
+    def callers(self):
+        """Pids of the processes that wait for this one's answer."""
+        cdef PyObject* at = NULL if self.rare is None else self.rare.callers
+        found = []
+        while at != NULL:
+            found.append((<Call>at).caller)
+            at = (<Call>at).after
+        return found
+
+    @property
+    def calling(self):
+        """What this process has called and waits for, as it was named; or None."""
+        if self.rare is None or self.rare.calling == NULL:
+            return None
+        return (<Call>self.rare.calling).target
 
     @property
     def status(self):
@@ -624,6 +824,10 @@ cdef class Scheduler:
                     route.send(sender, name, message)
         elif isinstance(dest, Process):
             self.send_pid((<Process>dest).pid, message)
+        elif target_of(dest) is not dest:
+            self.send(target_of(dest), message)
+        elif not isinstance(dest, (str, Atom)) and hasattr(dest, "whereis") and hasattr(dest, "send"):
+            dest.send(message)              # a name of a registry's, or a global one
         else:
             name = atom_of(dest)
             if self.strict:
@@ -651,6 +855,14 @@ cdef class Scheduler:
         if entry is None:
             return
         process, mode = entry
+        if mode == "call":
+            if concerns(ref, message) and (<Process>process).rare.calling != NULL \
+                    and (<Call>(<Process>process).rare.calling).ref is not None and (<Call>(<Process>process).rare.calling).ref == ref:
+                (<Call>(<Process>process).rare.calling).settle(<object>PyTuple_GET_ITEM(message, 1), ANSWERED)
+                return
+            # Something else than its reply: as Erlang, that ends the alias all the same.
+            del self.aliases[ref]
+            (<Process>process).rare.aliases.discard(ref)
         if mode == "reply_demonitor":
             # Erlang: the first reply through such an alias ends the alias and its monitor.
             del self.aliases[ref]
@@ -678,9 +890,15 @@ cdef class Scheduler:
 
     # ---- receive timeouts and timers
 
+    cdef double clock(self) except -1:
+        """The loop's time: within a turn on a real clock without asking the loop, which is Python."""
+        if self.draining and self.clock_offset != 0 and PyThread_get_thread_ident() == self.thread:
+            return beamish_now() + self.clock_offset
+        return self.loop.time()
+
     cdef int arm(self, Process process, double timeout) except -1:
         cdef Rare rare = process.rarely()
-        cdef double when = self.loop.time() + timeout
+        cdef double when = self.clock() + timeout
         rare.deadline = when
         if rare.timer_at == 0 or when < rare.timer_at:
             rare.timer_at = when
@@ -714,6 +932,9 @@ cdef class Scheduler:
         cdef double first = self.timers.first()
         if first < 0 or self.closed:
             return 0
+        if PyThread_get_thread_ident() != self.thread:
+            self.call_soon_threadsafe(self._set_timer_here)
+            return 0
         if self.timer_handle is not None:
             if self.timer_set_for <= first:
                 return 0
@@ -721,6 +942,10 @@ cdef class Scheduler:
         self.timer_set_for = first
         self.timer_handle = self.loop.call_at(first, self._timers_due)
         return 0
+
+    def _set_timer_here(self):
+        """A dirty process has set a timer."""
+        self.set_timer()
 
     def _timers_due(self):
         raise NotImplementedError
@@ -897,6 +1122,7 @@ cdef PySendResult receive_step(PyObject* me, PyObject* arg, PyObject** result) e
     process.home.fuel -= 1
     if self.simple:
         if process.count:
+            plain_message(process, 0)
             message = process.take(0)
             Py_INCREF(message)
             result[0] = <PyObject*>message
@@ -915,7 +1141,7 @@ cdef PySendResult receive_step(PyObject* me, PyObject* arg, PyObject** result) e
             process.rare.deadline = 0
     while process.scan < process.count:
         place = process.scan
-        message = <object>process.ring[(process.head + place) & (process.cap - 1)]
+        message = plain_message(process, place)
         if self.wanted is None:
             found = True
         elif self.by_ref:
@@ -974,7 +1200,7 @@ cdef PySendResult plain_step(PyObject* me, PyObject* arg, PyObject** result) exc
     if here == NULL:
         require_process("receive()")
     if (<Process>here).bits & (EXITING | UNWINDING | DEAD | SUSPENDED) or (<Process>here).home.fuel <= 0 \
-            or (<Process>here).count == 0:
+            or (<Process>here).count == 0 or (<Process>here).bits & SERVES:
         return receive_step(<PyObject*>UNCONDITIONAL, arg, result)
     (<Process>here).home.fuel -= 1
     # Oldest message out; its reference goes to the caller.
@@ -1005,9 +1231,16 @@ def receive(wanted=None, *, timeout=None, int since=0):
     timeout: seconds; 0 looks once; None waits for ever. Raises ReceiveTimeout.
     since: a `mailbox_mark()`; older messages are not looked at.
     """
-    cdef Receive made
+    cdef PyObject* here = <PyObject*>beamish_current_process
+    if here != NULL and (<Process>here).bits & DIRTY:
+        return receive_blocking(wanted, timeout, since)
     if wanted is None and timeout is None:
         return PLAIN
+    return receiver(wanted, timeout, since)
+
+
+cdef Receive receiver(wanted, timeout, int since):
+    cdef Receive made
     made = Receive.__new__(Receive)
     if wanted is not None:
         if type(wanted) is Ref:
@@ -1022,6 +1255,25 @@ def receive(wanted=None, *, timeout=None, int since=0):
     made.timeout = -1 if timeout is None or timeout == float("inf") else (0 if timeout < 0 else timeout)
     made.mark = since
     return made
+
+
+cdef object receive_blocking(wanted, timeout, int since):
+    """`receive` in a dirty process: the thread waits, and the message itself is given."""
+    from beamish.process.dirty import blocking
+    return blocking(receiver(wanted, timeout, since))
+
+
+def set_blocking(Process process not None, bint on):
+    """Whether `receive` blocks and gives the message (the body of a dirty process), or gives an awaitable as everywhere."""
+    if on:
+        process.bits |= DIRTY
+    else:
+        process.bits &= ~<unsigned int>DIRTY
+
+
+def become(process):
+    """Make a process the current one of this thread (None: none). For the thread of a dirty process."""
+    set_current(NULL if process is None else <PyObject*><Process>process)
 
 
 def mailbox_mark():

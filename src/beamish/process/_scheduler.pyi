@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from beamish.process._core import Process, Scheduler
@@ -8,9 +9,21 @@ from beamish.term import Atom, Pid, Ref
 
 DEFAULT_SLICE: float
 UNWIND_GRACE: float
+PREEMPT_AFTER: float
+LONG_SCHEDULE: float
 
 class Kernel(Scheduler):
     report: Callable[[Process, Any, BaseException], object] | None
+    long_schedule: float
+    on_long_schedule: Callable[[Process, float, FrameType], object] | None
+    def interrupt(self, process: Process, error: BaseException) -> bool: ...
+    def start_preempting(self, after: float = ...) -> None: ...
+    @property
+    def preemptive(self) -> bool: ...
+    @property
+    def preemptions(self) -> int: ...
+    @property
+    def refusals(self) -> int: ...
     def __init__(
         self, node: Atom, creation: int, loop: asyncio.AbstractEventLoop | None = None, slice: float = ...
     ) -> None: ...
@@ -36,7 +49,8 @@ class Kernel(Scheduler):
 
 # With monitor=True the result is (pid, ref), otherwise the pid: what follows the function may hold either.
 def spawn(
-    function: Any, *args: Any, link: bool = False, monitor: bool = False, name: Atom | str | None = None, **kwargs: Any
+    function: Any, *args: Any, link: bool = False, monitor: bool = False, name: Atom | str | None = None, dirty: bool = False,
+    **kwargs: Any,
 ) -> Any: ...
 def spawn_link(function: Any, *args: Any, **kwargs: Any) -> Pid: ...
 def spawn_monitor(function: Any, *args: Any, **kwargs: Any) -> tuple[Pid, Ref]: ...

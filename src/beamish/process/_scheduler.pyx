@@ -7,6 +7,10 @@ process runs it is the loop's current task: awaiting a future parks it, and asyn
 import asyncio
 import logging
 import sys
+from collections import deque
+from contextvars import copy_context
+
+from greenlet import getcurrent, greenlet
 
 cimport cython
 from cpython.contextvars cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
@@ -15,15 +19,18 @@ from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport uint32_t, uint64_t
 
 from beamish.process._core cimport (
-    CANCELLING, DEAD, EXITING, FORCED, GRACED, PARKED, QUEUED, RUNNING, STARTED, SUSPENDED, SYSTEM, THROWING, TIMED_OUT, UNWINDING,
-    WAITING, YIELDED, Process, Rare, Route, Scheduler, atom_of, get_current, require_process, set_current, timeout_of,
+    CANCELLING, DEAD, DIRTY, EXITING, FORCED, FROZEN, GRACED, PARKED, QUEUED, RUNNING, SERVES, STARTED, SUSPENDED, SYSTEM, THROWING,
+    TIMED_OUT, UNWINDING, WAITING, YIELDED, Body, Process, Rare, Route, Scheduler, atom_of, get_current, require_process, set_current,
+    timeout_of,
 )
+from beamish.process._preempt cimport Watch, ask_again, at_boundary, begin_turn, may_interrupt, the_watch, waits_for_lock
 from beamish.process._signals cimport finish, kill
 from beamish.process._timers cimport Entry, Timer, TimerHeap
 from beamish.term._atom cimport Atom
 from beamish.term._identifiers cimport Pid, Ref
 
 from beamish.errors import Exit
+from beamish.process import _preempt as preempt
 from beamish.process import _signals as signals
 from beamish.process.body import body_of
 from beamish.process.exits import exit_within, reason_of
@@ -65,6 +72,14 @@ DEFAULT_SLICE = 0.002
 cdef int MOST_STEPS = 20_000     # per turn of the loop
 cdef int MOST_STEPS_UNTIMED = 500    # the same where no slice ends a turn (the virtual clock)
 UNWIND_GRACE = 5.0
+PREEMPT_AFTER = 0.001            # seconds of Python after which a process must give way
+LONG_SCHEDULE = 0.05
+cdef int MOST_ASKED = 50         # looks in a row for a place between two calls
+cdef int THAWS = 8               # how often a dead process that will not end is run again
+cdef int MOST_SPARE_LANES = 4
+cdef list abandoned = []         # stacks that would not end; dropping them would run them again
+cdef Watch* WATCH = the_watch()
+cdef object watched_kernel = None    # the kernel whose turn it is, among those that preempt
 
 
 cdef int CLOSINGS = 8            # how often a dead process's coroutine is asked to end
@@ -91,7 +106,11 @@ cdef class Kernel(Scheduler):
 
     def __init__(self, Atom node not None, uint32_t creation, loop=None, double slice=DEFAULT_SLICE):
         self.slice = slice
+        self.turn_most = MOST_STEPS if slice < 3600 else MOST_STEPS_UNTIMED
         self.endings = []
+        self.spare_lanes = []
+        self.frozen = deque()
+        self.long_schedule = LONG_SCHEDULE
         self.swap = getattr(asyncio.tasks, "_swap_current_task", None)
         self.tasks = getattr(asyncio.tasks, "_current_tasks", None) if sys.version_info < (3, 14) else None
         if self.tasks is None and self.swap is None:
@@ -102,13 +121,20 @@ cdef class Kernel(Scheduler):
 
     cdef Process make(self, object function, tuple args, dict kwargs):
         cdef Process process
-        if beamish_is_coroutine_function(function) \
+        cdef bint is_body = isinstance(function, Body)
+        if is_body:
+            if args or kwargs:
+                raise TypeError("spawn() takes arguments for a function, not for a body that already has them")
+            coro = function
+        elif beamish_is_coroutine_function(function) \
                 or (PyMethod_Check(function) and beamish_is_coroutine_function(<object>PyMethod_GET_FUNCTION(function))):
             coro = PyObject_Call(function, args, kwargs)
         elif PyCoro_CheckExact(function):
             if args or kwargs:
                 raise TypeError("spawn() takes arguments for a function, not for a coroutine that already has them")
             coro = function
+        elif getattr(type(function), "process_body", False):
+            coro = function             # made to be stepped
         elif callable(function):
             coro = body_of(function, args, kwargs or {})
         else:
@@ -116,6 +142,8 @@ cdef class Kernel(Scheduler):
         process = Process.__new__(Process)
         process.home = self
         process.coro = coro
+        if is_body:
+            process.bits |= SERVES
         process.context = PyContext_CopyCurrent()
         process.leader = self.user
         try:
@@ -152,14 +180,14 @@ cdef class Kernel(Scheduler):
         return 0
 
     cdef int drain(self) except -1:
-        cdef Process process
         cdef PyObject* before = get_current()
-        cdef int steps = 0
-        cdef int most = MOST_STEPS if self.slice < 3600 else MOST_STEPS_UNTIMED
-        cdef double end
-        if self.draining or self.closed or (self.ready_head == NULL and not self.dirty):
+        if self.draining or self.closed or (self.ready_head == NULL and not self.dirty and not self.frozen):
             return 0
-        end = beamish_now() + self.slice
+        self.turn_end = beamish_now() + self.slice
+        if self.turn_most == MOST_STEPS:    # real time
+            self.clock_offset = self.loop.time() - beamish_now()
+        self.turn_steps = 0
+        self.overdue = False
         self.draining = True
         task_before = None
         if self.tasks is not None:
@@ -167,22 +195,13 @@ cdef class Kernel(Scheduler):
         else:
             task_before = self.swap(self.loop, None)
         try:
-            while self.ready_head != NULL:
-                process = <Process>self.ready_head
-                Py_DECREF(process)      # the queue's reference; `process` holds its own
-                self.ready_head = process.next_ready
-                if self.ready_head == NULL:
-                    self.ready_tail = NULL
-                process.next_ready = NULL
-                process.bits &= ~<unsigned int>QUEUED
-                if process.bits & DEAD:
-                    continue
-                self.step(process)
-                steps += 1
-                if steps & 3 == 0 and (beamish_now() >= end or steps >= most):
-                    break
+            if self.preemptive:
+                self.run_lanes()
+            else:
+                self.turn()
         finally:
             set_current(before)
+            self.stepping = None
             while self.dirty:
                 (<Route>self.dirty.pop()).flush()
             self.draining = False
@@ -193,11 +212,207 @@ cdef class Kernel(Scheduler):
                     self.tasks[self.loop] = task_before
             else:
                 self.swap(self.loop, task_before)
-            if self.ready_head != NULL and not self.drain_asked:
-                self.ask_drain()
+            if not self.drain_asked:
+                if self.ready_head != NULL:
+                    self.ask_drain()
+                elif self.frozen:
+                    self.drain_asked = True
+                    self.call_soon(self._drain_late)
         if self.endings:
             raise self.endings.pop()
         return 0
+
+    def _drain_late(self):
+        """Only the preempted wait: what the loop's timers and sockets have just brought comes first.
+
+        Two rounds of callbacks: a timer of asyncio's sets a future in the first, whose callback wakes a process in the second.
+        """
+        self.call_soon(self.call_soon, self._drain)
+
+    cdef int turn(self) except -1:
+        """Run what is ready until nothing is, or the turn's time is over."""
+        cdef Process process
+        while self.ready_head != NULL:
+            process = <Process>self.ready_head
+            Py_DECREF(process)      # the queue's reference; `process` holds its own
+            self.ready_head = process.next_ready
+            if self.ready_head == NULL:
+                self.ready_tail = NULL
+            process.next_ready = NULL
+            if process.bits & FROZEN:
+                self.frozen.append(process)     # it rested, in the middle of a step, until a connection had drained
+                continue
+            process.bits &= ~<unsigned int>QUEUED
+            if process.bits & DEAD:
+                continue
+            self.step(process)
+            self.turn_steps += 1
+            if self.overdue or (self.turn_steps & 3 == 0
+                                and (beamish_now() >= self.turn_end or self.turn_steps >= self.turn_most)):
+                break
+        return 0
+
+    # ---- preemption: turns run in a greenlet, a lane, whose stack can be parked in the middle of a step
+
+    def start_preempting(self, double after=PREEMPT_AFTER):
+        """Interrupt processes that compute for longer than `after` seconds. Raises RuntimeError where that cannot be.
+
+        To be called on the loop's thread, which must be the main one, before anything runs.
+        """
+        preempt.start_watchdog(_interrupt, after)
+        self.lane = self._new_lane()
+        self.preemptive = True
+
+    def _new_lane(self):
+        if self.spare_lanes:
+            return self.spare_lanes.pop()
+        lane = greenlet(self._lane)
+        lane.gr_context = copy_context()
+        return lane
+
+    def _lane(self):
+        """The body of a lane."""
+        while True:
+            try:
+                self.turn()
+            except BaseException as error:
+                self.lane_error = error
+            self.hub.switch()
+
+    cdef int run_lanes(self) except -1:
+        """One turn, in whatever lanes it needs."""
+        global watched_kernel
+        cdef Process process
+        before, watched_kernel = watched_kernel, self
+        hub_before = self.hub
+        self.hub = getcurrent()
+        begin_turn(WATCH)
+        try:
+            while True:
+                self.froze = None
+                if self.frozen and (self.ready_head == NULL or beamish_now() >= self.thaw_due):
+                    self.thaw()
+                self.lane.switch()
+                if self.lane_error is not None:
+                    error, self.lane_error = self.lane_error, None
+                    raise error
+                process = self.froze
+                if process is not None:
+                    # Its stack stays where it is. The loop has its turn, then those who wait have theirs.
+                    process.rarely().frozen = self.lane
+                    self.lane = self._new_lane()
+                    process.bits = (process.bits | FROZEN | QUEUED) & ~<unsigned int>RUNNING
+                    if process.bits & SUSPENDED and not process.bits & (EXITING | DEAD):
+                        process.bits &= ~<unsigned int>QUEUED       # until `resume`
+                    else:
+                        self.frozen.append(process)
+                    self.thaw_due = beamish_now() + self.slice
+                    break
+                if self.ready_head != NULL or not self.frozen:
+                    break
+        finally:
+            self.froze = None
+            self.hub = hub_before
+            watched_kernel = before
+            WATCH.active = 0
+        return 0
+
+    cdef int thaw(self) except -1:
+        """Make the oldest preempted process current, on its own lane."""
+        cdef Process process = self.frozen.popleft()
+        process.bits = (process.bits | RUNNING) & ~<unsigned int>(QUEUED | FROZEN)
+        if len(self.spare_lanes) < MOST_SPARE_LANES:
+            self.spare_lanes.append(self.lane)
+        self.lane = process.rare.frozen
+        process.rare.frozen = None
+        self.step_number += 1
+        WATCH.step = self.step_number
+        self.stepping = process
+        set_current(<PyObject*>process)
+        if self.tasks is not None:
+            (<dict>self.tasks)[self.loop] = process
+        else:
+            self.swap(self.loop, process)
+        return 0
+
+    def interrupted(self, frame, bint between):
+        """The step in progress has taken too long; `frame` is where it is now, `between` two instructions or within one."""
+        cdef Process process = self.stepping
+        cdef bint allowed = False
+        if self.judging or process is None or get_current() != <PyObject*>process or WATCH.signalled != self.step_number \
+                or not process.bits & RUNNING or self.froze is not None or getcurrent() is not self.lane:
+            return
+        self.judging = True             # the judgement is Python too, and may be signalled
+        try:
+            if process.rare is not None and process.rare.unpreemptable:
+                pass
+            elif between:
+                allowed = may_interrupt(frame)
+            elif self.frozen and preempt.watched_for() >= self.long_schedule and waits_for_lock(frame):
+                # The lock may be held by a process that was interrupted, unseen: it must get the chance to release it.
+                allowed = may_interrupt(frame, True)
+            elif self.asked_step != self.step_number or self.asked < MOST_ASKED:
+                self.asked = self.asked + 1 if self.asked_step == self.step_number else 1
+                self.asked_step = self.step_number
+                ask_again()
+                return
+            else:
+                self.asked = 0
+            if not allowed:
+                self.refusals += 1
+                self.fuel = 0           # its next receive ends the step, and the turn
+                self.overdue = True
+                if self.told_step != self.step_number and self.on_long_schedule is not None:
+                    seconds = preempt.watched_for()
+                    if seconds >= self.long_schedule:
+                        self.told_step = self.step_number
+                        self.on_long_schedule(process, seconds, frame)
+        finally:
+            self.judging = False
+        if allowed:
+            self.freeze(process)
+
+    cdef int freeze(self, Process process) except -1:
+        """Leave this stack, in the middle of the process's step; returns when its turn has come again."""
+        cdef Rare rare = process.rarely()
+        rare.preemptions += 1
+        self.preemptions += 1
+        self.froze = process
+        self.stepping = None
+        self.hub.switch()
+        # From here on it runs again, as the current process.
+        if process.bits & DEAD:
+            rare.thaws += 1
+            if rare.thaws > THAWS:
+                self.abandon(process)
+            raise Exit(rare.exit_reason)
+        if process.bits & THROWING:
+            process.bits &= ~<unsigned int>THROWING
+            error, rare.result = rare.result, None
+            raise error
+        if process.bits & EXITING:
+            process.bits = (process.bits | UNWINDING) & ~<unsigned int>(EXITING | CANCELLING | THROWING)
+            self.grant(process)
+            raise Exit(rare.exit_reason)
+        return 0
+
+    def interrupt(self, Process process not None, error):
+        """Raise an error in a preempted process, where it was stopped. False if it is not preempted now."""
+        if not process.bits & FROZEN or process.bits & (DEAD | EXITING):
+            return False
+        process.rare.result = error
+        process.bits |= THROWING
+        return True
+
+    def abandon(self, Process process not None):
+        """A dead process that swallows its end again and again is never run again."""
+        log.error("process %s was killed (%s) and does not end: it is left where it is, with what it holds", process.pid,
+                  process.rare.exit_reason)
+        abandoned.append(self.lane)
+        self.lane = self._new_lane()
+        self.stepping = None
+        set_current(NULL)
+        self.hub.switch()
 
     cdef int step(self, Process process) except -1:
         cdef PyObject* yielded = NULL
@@ -205,6 +420,8 @@ cdef class Kernel(Scheduler):
         cdef Rare rare
         cdef object thrown = None
         self.step_number += 1
+        WATCH.step = self.step_number
+        self.stepping = process
         process.steps += 1
         self.fuel = FUEL
         process.bits = (process.bits | RUNNING | STARTED) & ~<unsigned int>(WAITING | PARKED | YIELDED)
@@ -249,9 +466,7 @@ cdef class Kernel(Scheduler):
                     finish(process, process.rare.exit_reason)
                 self.unwind(process)
                 return 0
-            if not process.bits & GRACED:
-                process.bits |= GRACED
-                self.call_later(UNWIND_GRACE, self.unwound_too_long, process.pid)
+            self.grant(process)
         if <object>yielded is None:
             Py_DECREF(<object>yielded)
             if process.bits & SUSPENDED and not process.bits & (EXITING | CANCELLING):
@@ -297,6 +512,16 @@ cdef class Kernel(Scheduler):
             return asyncio.CancelledError(rare.cancel_message)
         return None
 
+    cdef int grant(self, Process process) except -1:
+        """A process that was told to exit has some seconds for its clean-up."""
+        cdef double seconds
+        if not process.bits & GRACED:
+            process.bits |= GRACED
+            seconds = process.rare.grace or UNWIND_GRACE
+            if seconds < 1e9:
+                self.call_later(seconds, self.unwound_too_long, process.pid)
+        return 0
+
     def unwound_too_long(self, Pid pid):
         """A process still cleaning up long after its exit signal is killed."""
         cdef Process process = self.find(pid)
@@ -307,6 +532,10 @@ cdef class Kernel(Scheduler):
         """Run the `finally` blocks of a dead process, as itself: in its context and as the loop's current task."""
         cdef Process dead = process
         cdef PyObject* before = get_current()
+        if dead.bits & FROZEN:
+            if not dead.bits & QUEUED:
+                self.enqueue(dead)
+            return                      # its stack unwinds when its turn comes
         coro = dead.coro
         dead.coro = None
         if coro is None:
@@ -521,6 +750,11 @@ cdef class Kernel(Scheduler):
             process = self.find(pid)
             if process is not None:
                 kill(process, KILLED)
+        # What was preempted unwinds on its own stack.
+        for _ in range(THAWS + 2):
+            if not self.frozen or self.draining:
+                break
+            self.drain()
         self.closed = True
         if self.timer_handle is not None:
             self.timer_handle.cancel()
@@ -541,20 +775,38 @@ cdef class Kernel(Scheduler):
         self.timers_by_ref.clear()
 
 
+def _interrupt(signum, frame):
+    """What the watchdog's signal calls."""
+    cdef bint between
+    if frame is None:
+        return
+    between = at_boundary(frame)
+    if watched_kernel is not None:
+        (<Kernel>watched_kernel).interrupted(frame, between)
+
+
 # ---- verbs
 
-def spawn(function, *args, bint link=False, bint monitor=False, name=None, **kwargs):
+def spawn(function, *args, bint link=False, bint monitor=False, name=None, bint dirty=False, **kwargs):
     """Start a process and return its pid; with monitor=True ``(pid, ref)``.
 
     function: an async function, a coroutine, or any callable (which then runs in one go). Its group leader is the spawner's.
     name: registers it before it runs; NameTaken if somebody has the name. A killed process spawns nothing.
+    dirty: run a plain function on a thread of its own, where it may block; see `beamish.process.dirty`.
     """
     cdef Process me = require_process("spawn()")
     cdef Kernel home = <Kernel>me.home
     cdef Process process
     if me.bits & DEAD:
         raise Exit(me.rare.exit_reason)
-    process = home.make(function, args, kwargs)
+    if dirty:
+        from beamish.process.dirty import DirtyBody
+        if not callable(function) or beamish_is_coroutine_function(function):
+            raise TypeError(f"a dirty process runs a plain function, not {function!r}")
+        process = home.make(DirtyBody(function, args, kwargs), (), None)
+        process.bits |= DIRTY
+    else:
+        process = home.make(function, args, kwargs)
     process.parent = me.pid
     process.leader = me.leader
     if name is not None:

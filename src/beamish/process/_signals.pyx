@@ -8,8 +8,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 from beamish.process._core cimport (
-    DEAD, EXITING, PARKED, RUNNING, TRAPS, UNWINDING, WAITING,
-    Process, Rare, Route, Scheduler, atom_of, get_current, require_process, require_runtime,
+    DEAD, EXITING, FAILED, PARKED, RUNNING, TRAPS, UNWINDING, WAITING,
+    Call, Process, Rare, Route, Scheduler, atom_of, get_current, pid_in, target_of, require_process, require_runtime,
 )
 from beamish.term._atom cimport Atom
 from beamish.term._identifiers cimport Pid, Ref
@@ -42,9 +42,10 @@ cdef Process require_living(str verb):
 
 # ---- links
 
-def link(Pid pid not None):
+def link(pid_or_handle, /):
     """Tie the fates of the current process and another; see `Process.link`."""
     cdef Process me = require_living("link()")
+    cdef Pid pid = pid_in(pid_or_handle, "link()")
     cdef Process other
     cdef Rare rare
     cdef Route route
@@ -94,10 +95,11 @@ cdef int forget_link(Route route, Pid remote, Pid local) except -1:
 cdef uint64_t unlink_ids = 0
 
 
-def unlink(Pid pid not None):
+def unlink(pid_or_handle, /):
     """Untie; when it returns no exit signal through this link can arrive any more."""
     global unlink_ids
     cdef Process me = require_process("unlink()")
+    cdef Pid pid = pid_in(pid_or_handle, "unlink()")
     cdef Process other
     cdef Route route
     if me.rare is None or me.rare.links is None or me.rare.links.get(pid) != 0:
@@ -134,6 +136,10 @@ def monitor(target, *, alias=False):
     cdef Rare rare = me.rarely()
     if rare.monitors is None:
         rare.monitors = {}
+    if type(target) is not Pid:
+        target = target_of(target)
+        if not isinstance(target, (str, Atom)) and hasattr(target, "whereis"):
+            target = target.whereis() or UNDEFINED
     if isinstance(target, Pid):
         other = home.find(<Pid>target)
         node = (<Pid>target).node
@@ -274,9 +280,10 @@ def exit(reason):
     raise Exit(reason)
 
 
-def send_exit(Pid pid not None, reason):
+def send_exit(pid_or_handle, reason, /):
     """Send an exit signal, as Erlang's exit/2: `normal` is ignored unless trapped, `kill` cannot be trapped."""
     cdef Scheduler home = require_runtime("Process.exit()")
+    cdef Pid pid = pid_in(pid_or_handle, "Process.exit()")
     cdef Process me = <Process>get_current()
     cdef Process target = home.find(pid)
     cdef Route route
@@ -358,6 +365,8 @@ cdef int finish(Process process, object reason) except -1:
     if rare is None:
         return 0
     rare.deadline = 0
+    if rare.calling != NULL:
+        (<Call>rare.calling).detach()
     if rare.names is not None:
         for name in rare.names:
             if home.names.get(name) is process:
@@ -396,6 +405,8 @@ cdef int finish(Process process, object reason) except -1:
                             route.exit_linked(pid, <Pid>partner, reason)
                         except Exception as error:
                             untold(process, partner, error)
+    while rare.callers != NULL:
+        (<Call>rare.callers).settle(reason, FAILED)
     watchers = rare.watchers
     rare.watchers = None
     if watchers is not None:

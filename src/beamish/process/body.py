@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from beamish.process._preempt import mark_transparent
 
+
+@mark_transparent
 async def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     result = function(*args, **kwargs)
     if hasattr(result, "__await__"):
         await result
+
+
+def loop_a_little() -> int:
+    """Give the interpreter's loop an occasion to look for signals."""
+    turns = 0
+    for _ in range(3):
+        turns += 1
+    return turns
 
 
 def body_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, None]:
@@ -20,7 +31,7 @@ def body_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
     body: Any = _apply(function, args, kwargs)
     named = getattr(function, "func", function)  # of a functools.partial
     named = named if hasattr(named, "__qualname__") else type(named)
-    body.__name__ = str(named.__module__)
+    body.__name__ = str(getattr(named, "__module__", None) or "builtins")
     body.__qualname__ = str(named.__qualname__)
     coroutine: Coroutine[Any, Any, None] = body
     return coroutine
@@ -34,4 +45,4 @@ def started_as(coro: Any) -> tuple[str, str, int] | None:
     return coro.__name__, coro.__qualname__, len(frame.f_locals["args"]) if frame is not None else 0
 
 
-__all__ = ["body_of", "started_as"]
+__all__ = ["body_of", "loop_a_little", "started_as"]

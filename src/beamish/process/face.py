@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 from beamish.errors import Exit, NoRuntime, NotAProcess
 from beamish.process import _core, _scheduler, _signals
@@ -33,9 +33,20 @@ def _home(verb: str) -> _scheduler.Kernel:
     return process.home
 
 
-def register(name: Atom | str, pid: Pid) -> None:
+class HasPid(Protocol):
+    """A handle of a server or supervisor."""
+
+    @property
+    def pid(self) -> Pid: ...
+
+
+def _pid(pid: Pid | HasPid) -> Pid:
+    return pid if isinstance(pid, Pid) else pid.pid
+
+
+def register(name: Atom | str, pid: Pid | HasPid) -> None:
     """Give a process of this node a name. Raises NameTaken, NoProcess."""
-    _signals.register_name(_living("register()").home, name, pid)
+    _signals.register_name(_living("register()").home, name, _pid(pid))
 
 
 def unregister(name: Atom | str) -> None:
@@ -119,9 +130,10 @@ class Process:
         raise TypeError("a process is made by spawn(function, *args)")
 
     @staticmethod
-    def alive(pid: Pid) -> bool:
+    def alive(pid: Pid | HasPid) -> bool:
         """Whether a process of this node lives. Raises ValueError for a pid of another node, as Elixir does."""
         home = _home("Process.alive()")
+        pid = _pid(pid)
         if pid.node is not home.node:
             raise ValueError(f"{pid} lives on {pid.node}; ask there: rpc.call(pid.node, 'erlang', 'is_process_alive', [pid])")
         process = home.process_of(pid)
@@ -133,9 +145,10 @@ class Process:
         return _home("Process.list()").pids()
 
     @staticmethod
-    def info(pid: Pid, *items: str) -> dict[str, Any] | Any:
+    def info(pid: Pid | HasPid, *items: str) -> dict[str, Any] | Any:
         """What is known of a local process: a dict, one value when one item is asked for, None when it is dead."""
         home = _home("Process.info()")
+        pid = _pid(pid)
         if pid.node is not home.node:
             raise ValueError(f"{pid} lives on {pid.node}; ask there: rpc.call({str(pid.node)!r}, 'erlang', 'process_info', [pid])")
         process = home.process_of(pid)

@@ -5,13 +5,15 @@ Source  OTP 25, stdlib: gen.erl (do_call, reply); facts section 8.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from beamish.errors import CallTimeout, NoProcess, RemoteError
-from beamish.process._core import current_scheduler, mailbox_mark, receive, self_, send
+from beamish.errors import CallTimeout, NoProcess, NotAProcess, RemoteError
+from beamish.process._call import call, reply
+from beamish.process._core import mailbox_mark, receive, self_, send
 from beamish.process._signals import demonitor, monitor
 from beamish.process.exits import text_of
-from beamish.term import Atom, ImproperList, Pid, Ref, atom
+from beamish.term import Atom, ImproperList, atom
 
 GEN_CALL = atom("$gen_call")
 GEN_CAST = atom("$gen_cast")
@@ -26,12 +28,20 @@ def _shown(target: Any) -> str:
     return f"{target[0]} on {target[1]}" if isinstance(target, tuple) else str(target)
 
 
-async def call(target: Any, request: Any, timeout: float | None = CALL_TIMEOUT, *, label: Atom = GEN_CALL) -> Any:
-    """Send ``{label, {self, Tag}, request}`` and wait for the reply.
+def failure(target: Any, reason: Any) -> CallFailed:
+    """The error for a server that was not there or died."""
+    if reason is atom.calling_self:
+        return CallFailed(f"{_shown(target)} called itself, and would wait for itself for ever", kind="exit", reason=reason)
+    return CallFailed(f"the call to {_shown(target)} failed: {text_of(reason)}", kind="exit", reason=reason)
 
-    target: a pid, a local name, or (name, node). Raises CallFailed when it is not there, dies or the connection breaks,
-    CallTimeout after `timeout` seconds (None: never). A late reply is dropped, for the alias is gone by then.
-    """
+
+def late(target: Any, timeout: float) -> str:
+    """What a CallTimeout says."""
+    return f"no reply from {_shown(target)} within {timeout:g} s"
+
+
+async def call_abroad(target: Any, request: Any, timeout: float | None, label: Atom) -> Any:
+    """The long way: with a monitor whose reference is an alias for the reply. A late reply is dropped, for the alias is gone."""
     mark = mailbox_mark()
     ref = monitor(target, alias="reply_demonitor")
     try:
@@ -41,13 +51,20 @@ async def call(target: Any, request: Any, timeout: float | None = CALL_TIMEOUT, 
     try:
         answer = await receive(ref, timeout=timeout, since=mark)
     except TimeoutError:
-        raise CallTimeout(f"no reply from {_shown(target)} within {timeout:g} s") from None
+        assert timeout is not None
+        raise CallTimeout(late(target, timeout)) from None
     finally:
         demonitor(ref, flush=True)
     if len(answer) == 2:
         return answer[1]
-    reason = answer[4]
-    raise CallFailed(f"the call to {_shown(target)} failed: {text_of(reason)}", kind="exit", reason=reason)
+    raise failure(target, answer[4])
+
+
+async def call_from_task(home: Any, target: Any, request: Any, timeout: float | None, label: Atom) -> Any:
+    """A call awaited by an asyncio task, through a process of its own on the runtime `home`."""
+    if asyncio.get_running_loop() is not home.loop:
+        raise NotAProcess(f"{_shown(target)} lives on another event loop: use asyncio.run_coroutine_threadsafe(…, runtime.loop)")
+    return await home.run(lambda: call(target, request, timeout, label=label))
 
 
 def cast(target: Any, message: Any) -> None:
@@ -58,17 +75,7 @@ def cast(target: Any, message: Any) -> None:
         pass
 
 
-def reply(to: tuple[Pid, Any], answer: Any) -> None:
-    """Answer a call. `to` is the ``{Pid, Tag}`` of the request; the tag is echoed bit by bit, to the alias when it names one."""
-    pid, tag = to
-    home = current_scheduler()
-    assert home is not None
-    dest: Pid | Ref = pid
-    head = tag
-    # [alias|Ref], or [[alias|Ref]|_] from request collections.
-    if isinstance(head, ImproperList) and isinstance(head.elements[0], ImproperList):
-        head = head.elements[0]
-    if isinstance(head, ImproperList) and head.elements[0] is atom.alias and isinstance(head.tail, Ref):
-        dest = head.tail
-    if dest.node is home.node or dest.node in home.routes:  # a reply never connects
-        send(dest, (tag, answer))
+__all__ = [
+    "CALL_TIMEOUT", "GEN_CALL", "GEN_CAST", "CallFailed", "call", "call_abroad", "call_from_task", "cast", "failure", "late",
+    "reply",
+]  # fmt: skip

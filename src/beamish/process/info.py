@@ -18,7 +18,7 @@ ITEMS = (
     "registered_name", "current_function", "initial_call", "status", "message_queue_len", "links", "monitors", "monitored_by",
     "trap_exit", "group_leader", "parent", "label", "dictionary", "memory", "reductions",
 )  # fmt: skip
-RARE_ITEMS = ("messages", "current_stacktrace", "aliases")
+RARE_ITEMS = ("messages", "current_stacktrace", "aliases", "preemptions")
 
 
 def coroutine_frames(coro: Any) -> list[FrameType]:
@@ -26,11 +26,26 @@ def coroutine_frames(coro: Any) -> list[FrameType]:
     frames: list[FrameType] = []
     while coro is not None:
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
-        if frame is None:
+        if frame is not None:
+            frames.append(frame)
+        elif not isinstance(coro, _core.Body):
             break
-        frames.append(frame)
         coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
     return frames
+
+
+def frames_of(process: _core.Process) -> list[FrameType]:
+    """The frames of a process that does not run now, outermost first; of a preempted one down to where it was stopped."""
+    rare = process.details["rare"]
+    frozen = rare.frozen if rare is not None else None
+    if frozen is None:
+        return coroutine_frames(process.get_coro())
+    found: list[FrameType] = []
+    frame = frozen.gr_frame
+    while frame is not None:
+        found.append(frame)
+        frame = frame.f_back
+    return found[::-1]
 
 
 def _name(code: CodeType, module: str) -> tuple[str, str, int]:
@@ -43,6 +58,9 @@ def initial_call(process: _core.Process) -> tuple[str, str, int]:
     applied = started_as(coro)
     if applied is not None:
         return applied
+    known: tuple[str, str, int] | None = getattr(coro, "initial_call", None)
+    if known is not None:
+        return known
     code = getattr(coro, "cr_code", None)
     if code is None:
         return ("beamish.process", "?", 0)
@@ -81,13 +99,13 @@ def info_of(process: _core.Process, items: Iterable[str] = ()) -> dict[str, Any]
             case "registered_name":
                 found[item] = rare.names[0] if rare is not None and rare.names else None
             case "current_function":
-                frames = coroutine_frames(process.get_coro())
+                frames = frames_of(process)
                 frame = frames[-1] if frames else None
                 found[item] = _name(frame.f_code, str(frame.f_globals.get("__name__", "?"))) if frame else initial_call(process)
             case "current_stacktrace":
                 found[item] = [
                     (*_name(frame.f_code, str(frame.f_globals.get("__name__", "?"))), frame.f_code.co_filename, frame.f_lineno)
-                    for frame in reversed(coroutine_frames(process.get_coro()))
+                    for frame in reversed(frames_of(process))
                 ]
             case "initial_call":
                 found[item] = initial_call(process)
@@ -101,8 +119,10 @@ def info_of(process: _core.Process, items: Iterable[str] = ()) -> dict[str, Any]
                 found[item] = [pid for pid, state in (rare.links or {}).items() if state == 0] if rare is not None else []
             case "monitors":
                 found[item] = list((rare.monitors or {}).values()) if rare is not None else []
+                if process.calling is not None:
+                    found[item].append(process.calling)
             case "monitored_by":
-                found[item] = _watchers(rare) if rare is not None else []
+                found[item] = [*_watchers(rare), *process.callers] if rare is not None else []
             case "aliases":
                 found[item] = list(rare.aliases or ()) if rare is not None else []
             case "trap_exit":
@@ -117,6 +137,8 @@ def info_of(process: _core.Process, items: Iterable[str] = ()) -> dict[str, Any]
                 found[item] = dict(rare.dictionary or {}) if rare is not None else {}
             case "memory":
                 found[item] = memory_of(process)
+            case "preemptions":
+                found[item] = rare.preemptions if rare is not None else 0
             case "reductions":
                 found[item] = details["steps"]
             case _:

@@ -1,0 +1,16 @@
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+APPLICATION: int
+LIBRARY: int
+OWN: int
+BARRED: tuple[str, ...]
+
+def kind_of(filename: str) -> int: ...
+def mark_transparent(function: F) -> F: ...
+def interruptible(frame: FrameType) -> bool: ...
+def start_watchdog(function: Callable[[int, FrameType | None], object], slice: float) -> None: ...
+def watched_for() -> float: ...
