@@ -276,7 +276,8 @@ def identity(model: Model) -> Any:
     if kind == "map":
         return (kind, frozenset((identity(key), identity(value)) for key, value in model[1]))
     if kind == "fun":
-        return (*model[:5], model[5], model[6], tuple(map(identity, model[8])))
+        # The entry that a fun refers to is found by its module, the digest of that and its index; the rest follows from them.
+        return (kind, model[1], model[3], model[4], tuple(map(identity, model[8])))
     return model
 
 

@@ -37,11 +37,12 @@ def register_struct(name: Atom | str, cls: type, *, to_map: ToMap | None = None,
     to_map gives the map (with atom keys, `__struct__` may be left out); from_map gives the value, or None where it
     would lose something. A dataclass needs neither: its fields are the keys, and a field whose key is not a Python
     name says so with `field(metadata={"key": "valid?"})`. Raises TypeError for another class without the two
-    functions, ValueError if the struct already has a class.
+    functions, ValueError if the struct already has another class; the same class may come again, from reloaded code.
     """
     module = atom(name)
-    if _classes.get(module, cls) is not cls:
-        raise ValueError(f"the struct {module} is already {_classes[module].__qualname__}; register each struct once")
+    known = _classes.get(module, cls)
+    if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"the struct {module} is already {known.__qualname__}; register each struct once")
     if to_map is None or from_map is None:
         if not dataclasses.is_dataclass(cls):
             raise TypeError(f"{cls.__name__} is not a dataclass: give register_struct its to_map and from_map")
