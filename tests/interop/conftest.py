@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from cluster import COMPLAINT, Member
+from oracle import oracle  # noqa: F401  a fixture
 
 from beam import COOKIE, ElixirNode, ErlNode, RealEpmd, unique_name
 from beamish.boot import new_event_loop, start_node

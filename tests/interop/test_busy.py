@@ -126,9 +126,13 @@ async def test_a_peer_that_does_not_read_bounds_its_senders(real_epmd: RealEpmd)
 
 @on_loop
 async def test_a_sender_that_never_rests_is_refused(real_epmd: RealEpmd) -> None:
-    """send() raises before memory grows without bound; nothing that was taken is lost, and traffic resumes."""
+    """send() raises before memory grows without bound; nothing that was taken is lost, and traffic resumes.
+
+    On a node that does not preempt: elsewhere such a loop rests in the middle (contracts/test_slow_peer.py).
+    """
     async with Cluster(real_epmd) as cluster:
-        us, erl = await cluster.start("python", "erl")
+        us = await cluster.start_one("python", preempt=False)
+        erl = await cluster.start_one("erl")
         await connect_all(us, erl)
         collector = await erl.eval(
             "spawn(fun() -> (fun F(N) -> receive {N, _} -> F(N + 1); {over, A} -> A ! {seen, N} end end)(0) end)"

@@ -134,11 +134,10 @@ def test_a_python_exception_is_readable_in_erlang(serve: Any, erl_node: ErlNode)
         call = f'({us}, json, loads, [<<"{{">>])'
         badrpc, (_, (reason, stack)) = await erl_node.aeval("rpc:call" + call)
         assert badrpc is atom.badrpc
-        exception, name, message, trace = reason
-        assert (exception, name) == (atom.exception, atom("json.decoder.JSONDecodeError"))
-        assert message.startswith(b"Expecting property name")
-        assert trace.startswith(b"Traceback (most recent call last):\n")
-        assert b"beamish" not in trace
+        assert reason.kind == "json.decoder.JSONDecodeError"
+        assert reason.detail.startswith("Expecting property name")
+        assert reason.traceback.startswith("Traceback (most recent call last):\n")
+        assert "beamish" not in reason.traceback
         assert stack[-1][:3] == (atom.json, atom.loads, 1)
         assert "Expecting property name" in await failure(erl_node, "erpc:call" + call)
 
@@ -292,11 +291,16 @@ def test_elixir_shows_a_python_exception_readably(serve: Any, elixir_node: Elixi
         us = f':"{runtime.node}"'
         shown = await failure(elixir_node, f':erpc.call({us}, :json, :loads, ["{{"])')
         assert "(ErlangError) Erlang error:" in shown
-        assert ':exception, :"json.decoder.JSONDecodeError", "Expecting property name' in shown
-        shown = await elixir_node.atext(f':rpc.call({us}, :json, :loads, ["{{"])')
-        assert shown.startswith(
-            '{:badrpc, {:EXIT, {{:exception, :"json.decoder.JSONDecodeError", "Expecting property name'
-        )
+        assert 'detail: "Expecting property name' in shown
+        assert 'kind: :"json.decoder.JSONDecodeError"' in shown
+        why = f'{{:badrpc, {{:EXIT, why}}}} = :rpc.call({us}, :json, :loads, ["{{"]); Exception.format_exit(why)'
+        lines = (await elixir_node.aeval(why)).decode().splitlines()
+        assert lines[:3] == [
+            "an exception was raised:",
+            "    ** (RuntimeError) json.decoder.JSONDecodeError: "
+            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            "Traceback (most recent call last):",
+        ]
 
     serve(body)
 

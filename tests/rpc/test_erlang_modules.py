@@ -292,7 +292,7 @@ async def test_nothing_is_loaded_that_is_not_exported() -> None:
     from beamish.rpc.modules import code
 
     assert code.ensure_loaded(atom.math) == (atom.module, atom.math)
-    assert code.ensure_loaded(atom.sys) == (atom.error, atom.nofile)
+    assert code.ensure_loaded(atom.os) == (atom.error, atom.nofile)
     assert runtime.services["exports"].lists("math")
 
 

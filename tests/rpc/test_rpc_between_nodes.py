@@ -75,7 +75,7 @@ def test_an_exception_comes_back_with_its_traceback(run: Run) -> None:
             assert text.endswith("ValueError: too much")
             assert "rpc/apply.py" not in text
             assert error.kind == "error"
-            assert error.reason[:3] == (atom.exception, atom("builtins.ValueError"), "too much")
+            assert (error.reason.kind, error.reason.detail) == ("builtins.ValueError", "too much")
             assert error.stack[0][:3] == (atom.callables, atom.fail, 1)
 
     between(run, body)
@@ -150,7 +150,7 @@ def test_a_connection_that_breaks_ends_the_calls_under_way(run: Run) -> None:
         nodes.wires[1].close()
         with pytest.raises(NodeError):
             await rpc.yield_(under_way)
-        assert (await receive((atom.DOWN, ref, ..., ..., ...)))[4][0][1] is atom("beamish.errors.NodeError")
+        assert (await receive((atom.DOWN, ref, ..., ..., ...)))[4][0].kind == "beamish.errors.NodeError"
 
     caught: list[Any] = []
     between_quietly(run, body, caught)
@@ -440,7 +440,7 @@ def test_an_unknown_function_is_the_crash_of_the_new_process(run: Run, crashes: 
         assert reason[0] == (atom.nocatch, 1)
         pid, ref = await Node.spawn(B, "callables", "fail", ["x"], monitor=True)
         reason = (await receive(timeout=5))[4]
-        assert reason[0][:2] == (atom.exception, atom("builtins.ValueError"))
+        assert (reason[0].kind, reason[0].detail) == ("builtins.ValueError", "x")
 
     between(run, body)
     assert len([text for text in crashes.texts if "crashed" in text]) == 3

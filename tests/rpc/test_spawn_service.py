@@ -128,10 +128,10 @@ def test_the_result_of_erpc_is_the_exit_reason(function: str, args: list[Any], r
 async def test_a_python_exception_is_an_error_with_traceback_and_stack() -> None:
     there = await asked()
     there.call("callables", "fail", ["oh"])
-    res, kind, (exception, name, message, trace), stack = await there.end()
-    assert (res, kind, exception) == (RES, atom.error, atom.exception)
-    assert (name, message) == (atom("builtins.ValueError"), "oh")
-    assert trace.endswith("ValueError: oh\n")
+    res, kind, error, stack = await there.end()
+    assert (res, kind) == (RES, atom.error)
+    assert (error.kind, error.detail) == ("builtins.ValueError", "oh")
+    assert error.message.endswith("ValueError: oh")
     assert [frame[:3] for frame in stack] == [(atom.callables, atom.fail, 1)]
 
 

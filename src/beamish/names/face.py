@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from beamish.errors import NoProcess
 from beamish.names import messages as m
@@ -17,6 +17,9 @@ from beamish.process import Process, demonitor, mailbox_mark, monitor, receive, 
 from beamish.process.gen import GEN_CALL, call
 from beamish.term import Atom, Pid, Ref, atom
 from beamish.term.identity import identity
+
+if TYPE_CHECKING:
+    from beamish.names.via import GlobalName
 
 T = TypeVar("T")
 NodeNames = Iterable[Atom | str]
@@ -79,6 +82,13 @@ class Global:
             raise NoProcess(f"no process has the global name {name!r}")
         send(pid, message)
         return pid
+
+    @staticmethod
+    def via(name: Any) -> GlobalName:
+        """The name as that of a server: ``Counter.start_link(name=Global.via("till"))``, ``Counter.at(Global.via("till"))``."""
+        from beamish.names.via import GlobalName
+
+        return GlobalName(name)
 
     # locks
 

@@ -85,6 +85,12 @@ class GlobalServer:
         process.rare_parts.on_exit = self._ended
         process.rare_parts.label = f"{m.NAME_SERVER.text} (system)"
 
+    def via(self, name: Any) -> Any:
+        """A global name as the name of a server, for behaviours, which are layers below this one."""
+        from beamish.names.via import GlobalName
+
+        return GlobalName(name)
+
     def _ended(self, _process: Any, reason: Any) -> None:
         # The runtime ends its processes when it stops: look again once that is over.
         self.runtime.loop.call_soon(self._start_again, reason)

@@ -33,9 +33,13 @@ _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PATTERN: Final = re.compile(r"\*|[^\W\d]\w*(\.[^\W\d]\w*)*(\.\*|:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 MAX_NAME: Final = 255
-ASKS_THE_POLICY: Final = frozenset({"httpc"})
-"""Erlang modules that do something for a peer which it might not be able to do itself; the others may always be
-called."""
+ASKS_THE_POLICY: Final = frozenset(
+    {"httpc", "init:stop", "Elixir.System:stop"}
+    | {f"application:{name}" for name in ("ensure_all_started", "ensure_started", "set_env", "start", "stop", "unset_env")}
+    | {f"Elixir.Application:{name}" for name in ("delete_env", "ensure_all_started", "ensure_started", "put_env", "start", "stop")}
+)
+"""Erlang modules, and functions of them, that do something for a peer which it might not be able to do itself, or change this
+node; the others may always be called."""
 
 Listed = Iterable[str] | Mapping[str, str] | None
 
@@ -102,6 +106,10 @@ class Exports:
         made._found = {}
         return made
 
+    def forget(self) -> None:
+        """Look every function up anew: code was reloaded, and a function may take other arguments now."""
+        self._found.clear()
+
     # ---- policy
 
     def lists(self, module: str) -> bool:
@@ -140,7 +148,8 @@ class Exports:
             raise badarg()
         builtin = self.builtin.get(module)
         if builtin is not None:
-            if module in ASKS_THE_POLICY and not self.allows(module, name):
+            asks = module in ASKS_THE_POLICY or f"{module}:{name}" in ASKS_THE_POLICY
+            if asks and not self.allows(module, name):
                 raise self._refusal(module, name)
             return self._in_builtin(builtin, name, arity)
         home = self._python_module(module, name)

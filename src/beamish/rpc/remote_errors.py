@@ -10,12 +10,9 @@ from typing import Any
 from beamish.errors import NodeError, RemoteError
 from beamish.io.format import format as erlang_format
 from beamish.node.runtime import Runtime
-from beamish.process.exits import is_exception_reason, text_of
+from beamish.process.exits import PythonException, exception_text, is_exception_reason, stack_text, text_of
 from beamish.rpc.outcome import MFA
 from beamish.term import Atom, atom, text
-from beamish.term.chardata import ChardataError
-
-MAX_STACK = 20
 
 
 def term_text(term: Any) -> str:
@@ -23,36 +20,13 @@ def term_text(term: Any) -> str:
     return erlang_format("~tp", [term])
 
 
-def stack_text(stack: Any) -> str:
-    """Erlang's stack, a line a frame; empty for what is no stack."""
-    lines: list[str] = []
-    for frame in stack[:MAX_STACK] if isinstance(stack, list) else ():
-        match frame:
-            case (module, function, arity, list() as place):
-                count = len(arity) if isinstance(arity, list) else arity
-                lines.append(f"  in {term_text(module)}:{term_text(function)}/{count}{_place(place)}")
-            case _:
-                lines.append(f"  in {term_text(frame)}")
-    return "\n".join(lines)
-
-
-def _place(place: list[Any]) -> str:
-    facts = {fact[0]: fact[1] for fact in place if isinstance(fact, tuple) and len(fact) == 2}
-    if atom.file not in facts:
-        return ""
-    try:
-        file = text(facts[atom.file])
-    except ChardataError:
-        return ""
-    return f" ({file}, line {facts.get(atom.line, '?')})"
-
-
 def failed_there(node: Atom, mfa: MFA, kind: str, reason: Any, stack: Any = None) -> RemoteError:
     """The called function ended badly."""
-    if is_exception_reason((reason, stack)):
-        return RemoteError(f"{mfa} on {node} raised\n{text_of((reason, stack))}", kind, reason, stack)
+    if isinstance(reason, PythonException):
+        return RemoteError(f"{mfa} on {node} raised\n{reason}", kind, reason, stack)
     if is_exception_reason(reason):
         return RemoteError(f"{mfa} on {node} raised\n{text_of(reason)}", kind, *reason)
+    words = exception_text(reason)
     if reason is atom.undef:
         what = f"{mfa} on {node} failed: no such function is exported there"
     elif (
@@ -62,6 +36,8 @@ def failed_there(node: Atom, mfa: MFA, kind: str, reason: Any, stack: Any = None
         and isinstance(reason[1], str | bytes)
     ):
         what = f"{mfa} on {node} was refused: {text(reason[1])}"
+    elif words is not None:
+        what = f"{mfa} on {node} raised {words}"
     else:
         verb = {"throw": "threw", "exit": "exited with"}.get(kind, "failed with")
         what = f"{mfa} on {node} {verb} {term_text(reason)}"

@@ -25,9 +25,20 @@ BUILTIN: Final = {
         "timer": "timer",
         "code": "code",
         "beamish": "node_info",
+        "gen_server": "gen_server",
+        "supervisor": "supervisor",
+        "sys": "sys_requests",
+        "proc_lib": "proc_lib",
+        "application": "application",
+        "init": "init",
+        "Elixir.Application": "elixir_application",
+        "Elixir.DynamicSupervisor": "elixir_dynamic_supervisor",
+        "Elixir.GenServer": "elixir_gen_server",
         "Elixir.IO": "elixir_io",
         "Elixir.Node": "elixir_node",
         "Elixir.Process": "elixir_process",
+        "Elixir.Supervisor": "elixir_supervisor",
+        "Elixir.System": "elixir_system",
     }.items()
 }
 """Module atom -> Python module, loaded when first called."""

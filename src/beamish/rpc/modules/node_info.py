@@ -6,10 +6,11 @@ from typing import Any
 
 from beamish.node.runtime import current_runtime
 from beamish.rpc import introspection
+from beamish.rpc.modules.starting import start, start_link
 from beamish.rpc.outcome import badarg
 from beamish.term import Atom, atom
 
-__all__ = ["memory", "system_info", "version"]
+__all__ = ["memory", "start", "start_link", "system_info", "version"]
 
 
 def memory() -> dict[Atom, int]:
