@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from beamish.testing import VirtualClockLoop, run_on
+from beamish.testing import VirtualClockLoop, now, run_on, virtual
 
 try:
     import uvloop
@@ -25,16 +25,6 @@ LOOPS: dict[str, LoopFactory] = {"virtual": VirtualClockLoop, **REAL_LOOPS}
 
 REAL_LIMIT = 20.0
 """Seconds a test may take on a real loop."""
-
-
-def virtual(test: Callable[..., Any]) -> Callable[..., None]:
-    """Make an async test function a process on the virtual clock."""
-
-    @functools.wraps(test)
-    def run(**kwargs: Any) -> None:
-        run_on(VirtualClockLoop, functools.partial(test, **kwargs))
-
-    return run
 
 
 def _on(loops: dict[str, LoopFactory], test: Callable[..., Any]) -> Any:
@@ -59,6 +49,4 @@ def on_real_loops(test: Callable[..., Any]) -> Any:
     return _on(REAL_LOOPS, test)
 
 
-def now() -> float:
-    """The running loop's time."""
-    return asyncio.get_running_loop().time()
+__all__ = ["LOOPS", "REAL_LIMIT", "REAL_LOOPS", "LoopFactory", "now", "on_every_loop", "on_real_loops", "virtual"]

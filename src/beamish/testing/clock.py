@@ -60,7 +60,9 @@ class _JumpingSelector(selectors.BaseSelector):
         found = self._real.select(0)
         if found or (timeout is not None and timeout <= 0):
             return found
-        if timeout is None or self._loop.threads_at_work:
+        if self._loop.rested():
+            return found
+        if timeout is None or self._loop.others_at_work():
             found = self._real.select(self._loop.patience)
             if not found:
                 raise Stuck(
@@ -86,7 +88,13 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self.patience = patience
         self.settle = settle
         self.threads_at_work = 0
+        self.at_work: list[Callable[[], bool]] = []
+        """Say whether something works beside the loop, and time must stand still."""
+
+        self.listings: list[Callable[[], str]] = []
+        """Say who is there and waits for what, for the message of a test that hangs."""
         self._now = 0.0
+        self._resting: list[asyncio.Future[None]] = []
         super().__init__(_JumpingSelector(self, selectors.DefaultSelector()))
 
     def time(self) -> float:
@@ -105,6 +113,27 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         # To the timer's own time where it is known: sums of floats miss it by a hair.
         self._now = max(self._now, scheduled[0].when()) if scheduled else self._now + timeout
 
+    async def at_rest(self) -> None:
+        """Wait, without time passing, until nothing is left to do now: every process and task waits, for a message, a thread
+        or a later time."""
+        waiter: asyncio.Future[None] = self.create_future()
+        self._resting.append(waiter)
+        await waiter
+
+    def rested(self) -> bool:
+        """There is nothing to do now: wake those in `at_rest`, if there are any."""
+        if not self._resting or self.others_at_work():
+            return False
+        waiters, self._resting = self._resting, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        return True
+
+    def others_at_work(self) -> bool:
+        """Whether a thread works for somebody on this loop."""
+        return self.threads_at_work > 0 or any(asked() for asked in self.at_work)
+
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
@@ -118,4 +147,38 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self.threads_at_work -= 1
 
 
-__all__ = ["PATIENCE", "SETTLE", "Stuck", "VirtualClockLoop"]
+def now() -> float:
+    """The running loop's time in seconds; on the virtual clock, since the test began."""
+    return asyncio.get_running_loop().time()
+
+
+async def settle() -> None:
+    """Wait until everybody has done what there is to do at this moment; no time passes.
+
+    After a cast, for instance, the server has handled it, and whatever it sent has been handled too. Raises RuntimeError where
+    time is real, for there nobody knows. A process that never rests (two that send to each other for ever) keeps it waiting.
+    """
+    await _virtual("settle()").at_rest()
+
+
+async def advance(seconds: float) -> None:
+    """Let time pass on the virtual clock: what is due meanwhile happens in its order, and has settled when this returns.
+
+    Raises RuntimeError where time is real.
+    """
+    if seconds < 0:
+        raise ValueError(f"time does not run backwards ({seconds:g} s)")
+    loop = _virtual("advance()")
+    if seconds:
+        await asyncio.sleep(seconds)
+    await loop.at_rest()
+
+
+def _virtual(verb: str) -> VirtualClockLoop:
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualClockLoop):
+        raise RuntimeError(f"{verb} needs the virtual clock: make the test @virtual, or run it with run_virtual()")
+    return loop
+
+
+__all__ = ["PATIENCE", "SETTLE", "Stuck", "VirtualClockLoop", "advance", "now", "settle"]

@@ -7,7 +7,7 @@
             cluster.partition({"a"}, {"b", "c"})
             ...
 
-Run such a test with `run_cluster(test_failover)`: on the virtual clock, without an event loop of its own.
+Run such a test with `run_cluster(test_failover)`: on the virtual clock, without an event loop of its own. `@clustered` does both.
 """
 
 from __future__ import annotations
@@ -18,17 +18,28 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Final
 
+from beamish.names.server import start_global
 from beamish.node.names import split
-from beamish.node.runtime import Runtime
+from beamish.node.runtime import ProcessFailed, Runtime
+from beamish.rpc import start_services
 from beamish.term import Atom, Pid, atom
+from beamish.testing.case import Case
 from beamish.testing.clock import VirtualClockLoop
 from beamish.testing.network import DELAY, NOTICE, MemoryNetwork
-from beamish.testing.running import LIMIT, slice_for
+from beamish.testing.running import LIMIT, settle_in, slice_for, within
 
 HOST: Final = "memory"
 
 Services = Callable[[Runtime], Awaitable[object]]
-"""Starts what a node shall offer, before it is connected: for instance `beamish.rpc.start_services`."""
+"""Starts what a node shall offer, before it is connected: for instance `services_of_a_node`."""
+
+
+async def services_of_a_node(runtime: Runtime) -> None:
+    """What every real node has: calls from other nodes (rpc, erpc, remote spawn) and global names."""
+    await start_services(runtime)
+    network = getattr(runtime.net, "network", None)
+    # Its pauses are random; within a memory cluster the cluster's seed decides about them too.
+    await start_global(runtime, seed=None if network is None else network.seed * 1009 + runtime.creation)
 
 
 class MemoryCluster:
@@ -57,9 +68,25 @@ class MemoryCluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            error.add_note(f"The cluster {', '.join(self.names)} ran with seed {self._options['seed']}")
+        failures: list[Exception] = []
         for runtime in list(self.nodes.values()):
+            case = Case.within(runtime)
+            try:
+                if case is not None:
+                    await case.close()
+            except Exception as failure:
+                failures.append(failure)
+                assert case is not None
+                case.closed = True
             await runtime.stop()
         self.nodes.clear()
+        if error is not None:
+            for each in failures:
+                error.add_note(f"Moreover, the clean-up failed: {type(each).__name__}: {each}")
+        elif failures:
+            raise failures[0] if len(failures) == 1 else ExceptionGroup("the clean-up of several nodes failed", failures)
 
     @property
     def network(self) -> MemoryNetwork:
@@ -83,6 +110,8 @@ class MemoryCluster:
     async def start(self, node: str | Atom, *, hidden: bool = False) -> Runtime:
         """Start a node, or one that was stopped or killed again: then with a new creation and nothing of its old life."""
         runtime = Runtime(self.name(node), next(self._creations), slice=slice_for(self.network.loop))
+        Case(runtime)
+        settle_in(runtime)
         self.network.attach(runtime, hidden=hidden)
         self.nodes[runtime.node] = runtime
         if self._services is not None:
@@ -112,8 +141,16 @@ class MemoryCluster:
                 raise RuntimeError(f"{one} and {two} cannot be connected")
 
     async def run(self, node: str | Atom, function: Callable[..., Any], *args: Any) -> Any:
-        """Run a function as a process on a node and give its result."""
-        return await self[node].run(function, *args)
+        """Run a function as a process on a node and give its result; its exception is raised here.
+
+        Raises LinkedProcessFailed when a linked process crashed, ProcessFailed when another exit signal ended it.
+        """
+        runtime = self[node]
+        try:
+            return await runtime.run(function, *args)
+        except ProcessFailed as failure:
+            told = Case.of(runtime).failure(failure.reason)
+            raise told from told.__cause__
 
     def spawn(self, node: str | Atom, function: Callable[..., Any], *args: Any, name: str | None = None) -> Pid:
         """Start a process on a node."""
@@ -131,6 +168,15 @@ class MemoryCluster:
         """See `MemoryNetwork.partition`."""
         self.network.partition(*([self.name(node) for node in group] for group in groups))
 
+    def delay(
+        self, seconds: float | tuple[float, float] | None, *, between: tuple[str | Atom, str | Atom] | None = None
+    ) -> None:
+        """Let signals take so long from now on: everywhere, or between two nodes only.
+
+        seconds: exactly, or (at least, at most); None is what the cluster was made with.
+        """
+        self.network.set_delay(seconds, *(map(self.name, between) if between is not None else ()))
+
 
 def run_cluster(test: Callable[..., Awaitable[Any]], *args: Any, limit: float = LIMIT) -> Any:
     """Run an async function that makes its own clusters on the virtual clock; it is no process itself.
@@ -139,8 +185,9 @@ def run_cluster(test: Callable[..., Awaitable[Any]], *args: Any, limit: float = 
     """
 
     async def main() -> Any:
-        async with asyncio.timeout(limit):
-            return await test(*args)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualClockLoop)
+        return await within(limit, test, test(*args), loop.listings)
 
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(main())

@@ -53,8 +53,9 @@ class MemoryPeer:
 class _Lane:
     """One direction of a connection: first in, first out, each after its own delay."""
 
-    def __init__(self, network: MemoryNetwork, deliver: Callable[[bytes | str], None]) -> None:
+    def __init__(self, network: MemoryNetwork, pair: frozenset[Atom], deliver: Callable[[bytes | str], None]) -> None:
         self._network = network
+        self._pair = pair
         self._deliver = deliver
         self._waiting: deque[tuple[float, bytes | str]] = deque()
         self._last = 0.0
@@ -68,7 +69,8 @@ class _Lane:
         """Bytes of a signal, or "up" or "closed" about the connection itself."""
         if not self.open:
             return
-        self._last = max(self._last, self._network.loop.time() + self._network.chance.uniform(*self._network.delay))
+        takes = self._network.chance.uniform(*self._network.delay_of(self._pair))
+        self._last = max(self._last, self._network.loop.time() + takes)
         self._waiting.append((self._last, what))
         if self._timer is None:
             self._timer = self._network.loop.call_at(self._last, self._due)
@@ -98,7 +100,7 @@ class _End:
         self.number = number
         self.other: _End = self
         self.state = "opening"
-        self.incoming = _Lane(net.network, self._arrived)
+        self.incoming = _Lane(net.network, frozenset((net.runtime.node, peer.runtime.node)), self._arrived)
         self.peer = MemoryPeer(peer.runtime.node, not peer.hidden, peer.runtime.creation, number)
         self.route = MemoryRoute(net.runtime, peer.runtime.node, self.put)
 
@@ -307,6 +309,8 @@ class MemoryNetwork:
         self.numbers = itertools.count(1)
         self.log: list[tuple[float, str, Atom, Atom]] | None = [] if keep_log else None
         self._cuts: set[frozenset[Atom]] = set()
+        self._usual_delay = delay
+        self._delays: dict[frozenset[Atom], tuple[float, float]] = {}
 
     def attach(
         self, runtime: Runtime, *, hidden: bool = False, cookie: str = COOKIE, auto_connect: bool = True
@@ -347,6 +351,29 @@ class MemoryNetwork:
         for left, right in itertools.combinations([[atom(node) for node in group] for group in groups], 2):
             for a, b in itertools.product(left, right):
                 self.cut(a, b)
+
+    def set_delay(self, seconds: float | tuple[float, float] | None, *pair: str | Atom) -> None:
+        """Let signals take so long from now on, everywhere or between two nodes: exactly, or (at least, at most).
+
+        None for a pair is what holds everywhere, None everywhere is what the network was made with. Order is kept: nothing
+        overtakes what is already under way between the same two nodes.
+        """
+        if seconds is not None:
+            seconds = seconds if isinstance(seconds, tuple) else (seconds, seconds)
+            if not 0 <= seconds[0] <= seconds[1]:
+                raise ValueError(f"a delay is seconds, or (at least, at most); not {seconds!r}")
+        if not pair:
+            self.delay = seconds or self._usual_delay
+            return
+        one, two = pair
+        key = frozenset((atom(one), atom(two)))
+        self._delays.pop(key, None)
+        if seconds is not None:
+            self._delays[key] = seconds
+
+    def delay_of(self, pair: frozenset[Atom]) -> tuple[float, float]:
+        """Seconds that a signal between these two takes, at least and at most."""
+        return self._delays.get(pair, self.delay)
 
     def kill(self, node: str | Atom) -> None:
         """End a node without a farewell, as `kill -9` does: what it has sent arrives, its processes tell nobody."""
