@@ -15,6 +15,10 @@ from typing import Final
 from beamish.errors import BeamishError
 
 VERBS: Final = {
+    "new": "make a project",
+    "run": "run the project's application, a file, a module",
+    "test": "run the project's tests",
+    "check": "would the project run in production?",
     "shell": "a Python shell on a node, or without one",
     "epmd": "the port mapper, in the foreground",
     "names": "the nodes registered on a machine",

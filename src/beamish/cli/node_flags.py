@@ -55,6 +55,7 @@ NODE_FLAGS: Final = (
     Flag("--dist-ports", "listen on a port of this range", "MIN-MAX", _ports),
     Flag("--epmd-port", "port of the port mapper (also ERL_EPMD_PORT)", "PORT", _port),
     Flag("--tick-time", "seconds of silence after which a node is gone (60)", "SECONDS", _seconds),
+    Flag("--no-preempt", "do not interrupt processes that compute for long"),
     Flag("--config", "a sys.config file, or kernel settings in TOML", "FILE", many=True),
     Flag("--vm-args", "a vm.args file", "FILE", many=True),
     Flag("--erl", 'flags as Erlang spells them, in one argument: --erl "-hidden"', "FLAGS", many=True),
@@ -78,6 +79,7 @@ class NodeOptions:
     epmd_port: int | None = None
     start_epmd: bool = True
     net_ticktime: int = DEFAULT_TICK_SECONDS
+    preempt: bool = True
     remsh: str | None = None
     kernel: dict[str, Any] = field(default_factory=dict)
     applications: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -278,7 +280,9 @@ def _apply_erlang(options: NodeOptions, erlang: ErlangFlags) -> None:
         options.connect_all = erlang.connect_all
 
 
-VARIABLES: Final = frozenset(("BEAMISH_ANNOTATE", "BEAMISH_ASAN", "BEAMISH_COOKIE", "BEAMISH_EXT", "BEAMISH_HISTORY"))
+VARIABLES: Final = frozenset(
+    ("BEAMISH_ANNOTATE", "BEAMISH_ASAN", "BEAMISH_COOKIE", "BEAMISH_ENV", "BEAMISH_EXT", "BEAMISH_HISTORY", "BEAMISH_SEED")
+)
 """Environment variables of ours; ANNOTATE, ASAN and EXT only concern building."""
 
 
@@ -310,5 +314,6 @@ def _apply_own(options: NodeOptions, line: Line) -> None:
     options.cookie = line.get("cookie", options.cookie)
     options.hidden = options.hidden or line.get("hidden", False)
     options.connect_all = options.connect_all and not line.get("no_connect_all", False)
+    options.preempt = not line.get("no_preempt", False)
     options.epmd_port = line.get("epmd_port", options.epmd_port)
     options.net_ticktime = line.get("tick_time", options.net_ticktime)

@@ -53,6 +53,7 @@ def start_arguments(options: NodeOptions) -> dict[str, Any]:
         "listen_address": options.listen_address,
         "epmd_port": options.epmd_port,
         "start_epmd": options.start_epmd,
+        "preempt": options.preempt,
     }
 
 

@@ -64,12 +64,12 @@ def collected_logs() -> Iterator[LogCollector]:
     log = logging.getLogger("beamish")
     collector = LogCollector()
     log.addHandler(collector)
-    propagate, log.propagate = log.propagate, False
+    log.propagate = False
     try:
         yield collector
     finally:
         log.removeHandler(collector)
-        log.propagate = propagate
+        log.propagate = not any(isinstance(each, LogCollector) for each in log.handlers)
 
 
 async def connect_or_say_why(target: Atom, epmd_port: int | None) -> str | None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from beamish.cli.flags import HELP, Flag, UsageError, help_of, read_line
 from beamish.cli.node_flags import NODE_FLAGS, NodeOptions
-from beamish.errors import NodeError
 
 if TYPE_CHECKING:
+    from beamish.cli.shell_project import OpenedProject
     from beamish.node.runtime import Runtime
     from beamish.shell.session import FrontEnd
 
-USAGE = """usage: beamish shell [--sname NAME | --name NAME] [FLAGS]
+USAGE = """usage: beamish shell [--sname NAME | --name NAME] [--app] [FLAGS]
 
 A Python shell that is a node: it awaits for you, and h() in it says what it has. Without a name the node has no
 others. Input that is not typed on a terminal is run line by line: echo 'Node.self()' | beamish shell --sname x
@@ -23,6 +23,7 @@ others. Input that is not typed on a terminal is run line by line: echo 'Node.se
 """
 FLAGS = (
     *NODE_FLAGS,
+    Flag("--app", "start the application of the project in this folder (as iex -S mix does)"),
     Flag("--no-remote-code", "do not run functions that were typed into other shells"),
 )
 
@@ -36,26 +37,34 @@ def run(arguments: Sequence[str]) -> int:
     if line.words:
         raise UsageError(f"beamish shell takes flags only; {line.words[0]!r} is none (a name goes behind --sname)")
     from beamish.cli.one_shot import options_of
+    from beamish.cli.shell_project import open_project
 
     options = options_of(line)
+    opened = open_project(options, start=bool(line.get("app")))
     for note in options.notes:
         print(f"note: {note}", file=sys.stderr)
     from beamish.boot import new_event_loop
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_session(options, remote_code=not line.get("no_remote_code")))
+        runner.run(_session(options, opened, remote_code=not line.get("no_remote_code")))
     return 0
 
 
-async def _session(options: NodeOptions, *, remote_code: bool) -> None:
+async def _session(options: NodeOptions, opened: OpenedProject, *, remote_code: bool) -> None:
+    from beamish.cli.node_start import start_by
     from beamish.shell.session import banner, logs_to, serve_session
 
     front = _front()
     with logs_to(front):
-        runtime = await _started(options, front)
+        runtime = await start_by(options, device=front)
         offer_shell_services(runtime, remote_code=remote_code)
+        try:
+            note = await opened.start(runtime, options)
+        except BaseException:
+            await runtime.stop()
+            raise
         if front.colour or sys.stdin.isatty():
-            front.write(banner(runtime, _port(runtime)))
+            front.write(banner(runtime, _port(runtime)) + note)
         await serve_session(runtime, front)
 
 
@@ -71,28 +80,6 @@ def _front() -> FrontEnd:
 
         return PlainFront()
     return TerminalFront()
-
-
-async def _started(options: NodeOptions, front: FrontEnd) -> Runtime:
-    from beamish.boot import start_local, start_node
-    from beamish.cli.one_shot import start_arguments
-
-    if options.name is None:
-        return await start_local(device=front)
-    try:
-        runtime = await start_node(options.name, device=front, **start_arguments(options))
-    except NodeError as error:
-        if options.port_min and "in use" in str(error):
-            from beamish.cli.port_holders import held_ports_note
-
-            raise NodeError(f"{error}{held_ports_note(options.port_min, options.port_max)}") from None
-        raise
-    for node, cookie in options.peer_cookies.items():
-        if runtime.net is not None:
-            from beamish.node.names import split
-
-            runtime.net.set_cookie(split(node).full, cookie)
-    return runtime
 
 
 def offer_shell_services(runtime: Runtime, *, remote_code: bool = True) -> None:

@@ -144,12 +144,13 @@ def logs_to(front: FrontEnd) -> Iterator[None]:
     log = logging.getLogger("beamish")
     handler = FrontHandler(front)
     log.addHandler(handler)
-    propagate, log.propagate = log.propagate, False
+    log.propagate = False
     try:
         yield
     finally:
         log.removeHandler(handler)
-        log.propagate = propagate
+        # Sessions of one program may end in any order: the last one gives the log back.
+        log.propagate = not any(isinstance(each, FrontHandler) for each in log.handlers)
 
 
 LEAVING = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)

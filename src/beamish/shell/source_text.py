@@ -11,6 +11,7 @@ from types import CodeType
 from typing import Any, Final, Literal
 
 from beamish.errors import BeamishError
+from beamish.process._preempt import mark_transparent
 
 State = Literal["empty", "whole", "open", "unfinished"]
 
@@ -117,6 +118,7 @@ def remember_source(source: str, filename: str) -> None:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
 
 
+@mark_transparent
 async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     """Run an input and give its value, or NOTHING.
 
@@ -133,6 +135,7 @@ async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> An
     return await awaited(await _executed(last, namespace))
 
 
+@mark_transparent
 async def awaited(value: Any) -> Any:
     """What comes of a value if it can be awaited, or is a tuple or list of coroutines."""
     if inspect.isawaitable(value):
@@ -140,6 +143,7 @@ async def awaited(value: Any) -> Any:
     return await awaited_coroutines(value)
 
 
+@mark_transparent
 async def awaited_coroutines(value: Any) -> Any:
     """The same for coroutines only: a future or task that is assigned may be meant to run on."""
     if inspect.iscoroutine(value):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from beamish.boot.start import start_local, start_node
+from beamish.node import ProcessFailed
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -23,13 +24,21 @@ def run(main: Callable[..., Any], *args: Any, name: str | None = None,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None, **options: Any) -> Any:  # fmt: skip
     """Start a node, run ``main(*args)`` as a process on it, stop the node, give main's result.
 
-    name: makes the node distributed; `options` are those of `start_node`. main's exception is raised here.
+    name: makes the node distributed; `options` are those of `start_node`. main's exception is raised here. A node that was asked to
+    stop meanwhile (`stop_node`, a permanent application that ended) raises SystemExit with its exit status.
     """
 
     async def session() -> Any:
         runtime = await (start_local(**options) if name is None else start_node(name, **options))
         try:
             return await runtime.run(main, *args)
+        except ProcessFailed:
+            from beamish.application import stop_status
+
+            status = stop_status(runtime)
+            if status is None:
+                raise
+            raise SystemExit(status) from None
         finally:
             await runtime.stop()
 
