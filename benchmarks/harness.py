@@ -121,17 +121,32 @@ class Child:
 
     def ask(self, *words: object) -> float:
         """Send one line and wait for the number that answers it."""
+        return self.ask_all(*words)[0]
+
+    def ask_all(self, *words: object) -> list[float]:
+        """Send one line and wait for the numbers that answer it, at least one."""
+        self.tell(*words)
+        return self.answer(*words)
+
+    def tell(self, *words: object) -> None:
+        """Send one line. Its `answer` must be read before the next is sent."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(" ".join(map(str, words)) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass
+            pass  # it is dead; whoever reads the answer says why
+
+    def answer(self, *words: object) -> list[float]:
+        """The numbers that answer the line told last. Raises BenchError when there is none; `words` says to what."""
         line = self._line()
         try:
-            return float(line)
+            numbers = [*map(float, line.split())]
         except ValueError:
-            raise BenchError(f"{self.name}: {' '.join(map(str, words))}: answered {line!r}{self._trouble()}") from None
+            numbers = []
+        if not numbers:
+            raise BenchError(f"{self.name}: {' '.join(map(str, words))}: answered {line!r}{self._trouble()}")
+        return numbers
 
     def close(self) -> None:
         """Close its standard input and wait; kill it if it stays."""
@@ -217,6 +232,25 @@ def erl(module: str, function: str, *flags: str) -> list[str]:
     """argv of an Erlang node that runs MODULE:FUNCTION with default settings plus `flags`."""
     folder = compile_erlang(module)
     return ["erl", *flags, "-noshell", "-pa", str(folder), "-s", module, function]
+
+
+def compile_elixir(source: str) -> Path:
+    """Compile benchmarks/elixir/SOURCE.ex into build/bench; the folder for `elixir -pa`."""
+    compiler = shutil.which("elixirc")
+    if compiler is None:
+        raise BenchError("no elixirc on PATH: run scripts/system_packages.sh, or install Elixir")
+    path, mark = HERE / "elixir" / f"{source}.ex", BUILD / f"{source}.ex.compiled"
+    if not mark.exists() or mark.stat().st_mtime < path.stat().st_mtime:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        subprocess.run([compiler, "-o", str(BUILD), str(path)], check=True)
+        mark.touch()
+    return BUILD
+
+
+def elixir(source: str, expression: str, *flags: str) -> list[str]:
+    """argv of an Elixir node that evaluates EXPRESSION with benchmarks/elixir/SOURCE.ex; `flags` are those of `elixir`."""
+    folder = compile_elixir(source)
+    return ["elixir", *flags, "-pa", str(folder), "-e", expression]
 
 
 def free_port() -> int:

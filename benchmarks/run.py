@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import ROOT, BenchError, Row, target_met
 
-MODULES = ["local", "codec", "cluster", "startup"]
+MODULES = ["local", "codec", "cluster", "startup", "otp", "fairness"]
 OUTPUT = ROOT / "build" / "bench.json"
 KEYS = ["name", "unit", "ours", "peer", "peer_name", "ratio", "target", "better", "met", "note"]
 HEADINGS = ["", "unit", "ours", "peer", "", "ratio", "target", ""]
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0 when everything asked for ran; 1 when a module could not; 2 when `--only` matches nothing."""
     parser = argparse.ArgumentParser(description="Run beamish's benchmarks beside Erlang's.")
     parser.add_argument(
-        "--only", metavar="TEXT", help="a module (local, codec, cluster, startup) or part of a row's name"
+        "--only", metavar="TEXT", help="a module (local, codec, cluster, startup, otp, fairness) or part of a row's name"
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs; for a first look, not for claims")
     parser.add_argument("--output", metavar="FILE", type=Path, default=OUTPUT, help="default: build/bench.json")
