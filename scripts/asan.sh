@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Build every compiled module with AddressSanitizer, in a copy of the sources, and run the codec's fuzz, limit and layout
-# tests and the wire's and the mailbox's tests with them. Nothing in this tree changes.
+# tests and those of the wire, the mailbox, calls and servers with them. (Not preemption: it moves stacks, which the sanitizer
+# takes for an overrun.) Nothing in this tree changes.
 #
 #     scripts/asan.sh [pytest arguments]      (default: the tests named below)
 set -euo pipefail
@@ -21,7 +22,8 @@ cd "$copy"
 BEAMISH_ASAN=1 "$python" setup.py -q build_ext --inplace -j 2
 [ $# -gt 0 ] || set -- tests/etf/test_etf_fuzz.py tests/etf/test_etf_layout.py tests/etf/test_etf_limits.py \
     tests/etf/test_etf_atom_cache.py tests/term/test_compound.py tests/term/test_atom.py tests/dist/test_wire.py \
-    tests/process/test_mailbox.py tests/process/test_receiving.py
+    tests/process/test_mailbox.py tests/process/test_receiving.py tests/process/test_calls.py \
+    tests/gen_server/test_server_callbacks.py tests/gen_server/test_server_ends.py
 # PYTHONMALLOC: each object in a block of its own, so that overruns are seen. Interpreters leak on purpose at exit.
 # detect_stack_use_after_return costs stack, which the depth tests measure.
 LD_PRELOAD=$runtime PYTHONMALLOC=malloc PYTHONPATH=src \

@@ -30,8 +30,9 @@ LONG_FILES: dict[str, tuple[int, str]] = {
     "beamish/dist/_wire.pyx": (950, ONE_UNIT),
     "beamish/etf/_decode.pyx": (1100, ONE_UNIT),
     "beamish/etf/_encode.pyx": (1050, ONE_UNIT),
-    "beamish/process/_core.pyx": (1050, ONE_UNIT),
-    "beamish/process/_scheduler.pyx": (650, ONE_UNIT),
+    "beamish/gen_server/_server.pyx": (600, ONE_UNIT),
+    "beamish/process/_core.pyx": (1300, ONE_UNIT),
+    "beamish/process/_scheduler.pyx": (850, ONE_UNIT),
     "beamish/process/_signals.pyx": (650, ONE_UNIT),
 }
 """Path below src -> how long it may be instead, and why. Each entry is a debt."""

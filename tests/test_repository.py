@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +13,6 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
-RUNNABLE = re.compile(
-    r"<!-- run -->\n```python\n(?P<code>.*?)^```\n(?:(?!^```).*\n)*?^```text\n(?P<output>.*?)^```", re.M | re.S
-)
 
 
 def load(path: str) -> ModuleType:
@@ -72,20 +66,6 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
         "page.md:3: link to there.md#nowhere: no heading of there.md gives #nowhere",
         "page.md:6: `make nothing`: the Makefile has no such target",
     ]
-
-
-def test_the_readme_has_something_to_run() -> None:
-    assert len(RUNNABLE.findall(README)) == README.count("<!-- run -->") > 0
-
-
-@pytest.mark.parametrize(
-    "block", [pytest.param(match, id=f"block-{i}") for i, match in enumerate(RUNNABLE.finditer(README))]
-)
-def test_what_the_readme_says_is_what_happens(block: re.Match[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block["code"]], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, block["output"], "")
 
 
 def test_the_scripts_can_be_run() -> None:
