@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from beamish.errors import BeamishError, Exit, NoRuntime
 from beamish.process import Kernel, Route, current_scheduler
-from beamish.process._preempt import mark_transparent
 from beamish.process._scheduler import DEFAULT_SLICE
 from beamish.process.exits import exit_within, text_of
 from beamish.process.info import initial_call
@@ -102,7 +101,6 @@ class Runtime(Kernel):
         """
         done: asyncio.Future[Any] = self.loop.create_future()
 
-        @mark_transparent
         async def body() -> None:
             try:
                 result = function(*args)

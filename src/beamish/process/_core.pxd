@@ -58,7 +58,6 @@ cdef class Rare:
     cdef public int unpreemptable   # how many `no_preempt()` it is in
     cdef public int preemptions
     cdef public int thaws           # how often its stack was told to end after its death
-    cdef public object gate         # what a dirty process waits for messages at
     cdef double deadline            # of the receive in progress; 0 without
     cdef double timer_at            # earliest heap entry for this process; 0 without
     cdef public object result       # an error to be thrown at the next step

@@ -29,7 +29,6 @@ class Rare:
     unpreemptable: int
     preemptions: int
     thaws: int
-    gate: Any
     result: Any
     on_exit: Callable[[Process, Any], object] | None
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from beamish.process._preempt import mark_transparent
 
-
-@mark_transparent
 async def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     result = function(*args, **kwargs)
     if hasattr(result, "__await__"):

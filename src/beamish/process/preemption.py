@@ -8,7 +8,7 @@ from types import FrameType
 
 from beamish.process._core import Process as ControlBlock
 from beamish.process._core import current_process
-from beamish.process._preempt import kind_of, mark_transparent
+from beamish.process._preempt import kind_of
 from beamish.process.info import initial_call
 from beamish.term import Pid
 
@@ -83,4 +83,4 @@ def long_schedule(process: ControlBlock, seconds: float, frame: FrameType) -> Lo
     )
 
 
-__all__ = ["LongSchedule", "long_schedule", "mark_transparent", "no_preempt"]
+__all__ = ["LongSchedule", "long_schedule", "no_preempt"]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from beamish.errors import Exit
 from beamish.process import ControlBlock, current_process
-from beamish.process._preempt import mark_transparent
 from beamish.rpc.exports import Exports
 from beamish.rpc.outcome import (
     MFA,
@@ -50,7 +49,6 @@ def local_exports(runtime: Runtime) -> Exports:
     return found
 
 
-@mark_transparent
 async def apply_mfa(runtime: Runtime, module: Any, function: Any, args: Any) -> Any:
     """Call module:function(*args) in the current process, awaiting it if need be.
 
@@ -80,7 +78,6 @@ async def apply_fun(runtime: Runtime, fun: Any, args: Any) -> Any:
     return await apply_mfa(runtime, fun.module, fun.function, args)
 
 
-@mark_transparent
 async def execute_call(exports: Exports, res: Any, module: Any, function: Any, args: Any) -> None:
     """Body of a process that erpc asks for: its exit reason is the result (facts section 11)."""
     try:
@@ -97,7 +94,6 @@ async def execute_call(exports: Exports, res: Any, module: Any, function: Any, a
     raise Exit(reason)
 
 
-@mark_transparent
 async def execute_function(res: Any, function: Callable[..., Any], args: Any) -> None:
     """`execute_call` of a function that is at hand."""
     name = MFA(atom(function.__module__ or "?"), atom(getattr(function, "__qualname__", "?")), args)
@@ -114,7 +110,6 @@ async def execute_function(res: Any, function: Callable[..., Any], args: Any) ->
     raise Exit(reason)
 
 
-@mark_transparent
 async def run_mfa(runtime: Runtime, exports: Exports, module: Any, function: Any, args: Any) -> None:
     """Body of a process that somebody spawned by name. It ends as the function ends; a crash is reported once."""
     process = current_process()

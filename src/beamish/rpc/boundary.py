@@ -13,7 +13,6 @@ import typing
 from collections.abc import Callable
 from typing import Any, Final
 
-from beamish.process._preempt import mark_transparent
 from beamish.term import text
 from beamish.term.chardata import ChardataError
 
@@ -64,7 +63,6 @@ def typed(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
     if not any(converters):
         return function
 
-    @mark_transparent
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         return function(*(_convert(args, place, each) for place, each in enumerate(converters)))

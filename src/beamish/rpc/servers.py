@@ -13,7 +13,6 @@ from typing import Any, Final
 from beamish.errors import NoRuntime
 from beamish.node.runtime import Runtime
 from beamish.process import link, monitor, receive, send, trap_exit
-from beamish.process._preempt import mark_transparent
 from beamish.process.gen import GEN_CALL, GEN_CAST, reply
 from beamish.rpc.apply import run_mfa
 from beamish.rpc.exports import Exports
@@ -162,7 +161,6 @@ class NetKernel(Server):
     def spawn(self, leader: Any, module: Any, function: Any, args: Any, *, linked: Pid | None = None) -> Pid:
         """Run a function by name for an old peer."""
 
-        @mark_transparent
         async def body() -> None:
             if linked is not None:
                 link(linked)

@@ -15,7 +15,6 @@ from typing import Any, Final
 from beamish.errors import BeamishError
 from beamish.node.runtime import Runtime
 from beamish.process import ControlBlock, Route
-from beamish.process._preempt import mark_transparent
 from beamish.process._signals import in_link, in_monitor
 from beamish.rpc.apply import execute_call, local_exports, run_mfa
 from beamish.rpc.exports import Exports
@@ -75,7 +74,6 @@ def local_apply(runtime: Runtime) -> Any:
     """`runtime.services["local_apply"]`: the body of a process for Node.spawn on the own node, where the policy is
     not asked."""
 
-    @mark_transparent
     async def run(module: Any, function: Any, args: Any) -> None:
         await run_mfa(runtime, local_exports(runtime), module, function, args)
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from beamish.errors import Exit
 from beamish.process import ControlBlock, current_process
-from beamish.process._preempt import mark_transparent
 from beamish.process.exits import exit_within
 from beamish.shell.short_traceback import FILENAME
 from beamish.shell.source_text import NOTHING, run_input
@@ -116,7 +115,6 @@ class Evaluator:
         if not self._process.home.interrupt(self._process, KeyboardInterrupt()):
             self._process.cancel("interrupted")
 
-    @mark_transparent
     async def _serve(self) -> None:
         while True:
             try:
@@ -125,7 +123,6 @@ class Evaluator:
                 continue  # an interrupt that came too late
             await self._run(job)
 
-    @mark_transparent
     async def _run(self, job: _Job) -> None:
         try:
             value = await run_input(job.source, FILENAME.format(number=job.number), self.namespace)

@@ -23,7 +23,6 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 from beamish.errors import BeamishError
-from beamish.process._preempt import mark_transparent
 from beamish.shell.prelude import prelude
 from beamish.term import Atom, atom, text
 
@@ -242,7 +241,6 @@ async def refuse(described: Any, arguments: Any) -> Any:
     raise NotPortable("this shell does not run functions that were typed into others (--no-remote-code)")
 
 
-@mark_transparent
 async def run(described: Any, arguments: Any) -> Any:
     """Run a described function: what other shells call here."""
     result = revive(described)(*arguments)

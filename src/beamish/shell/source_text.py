@@ -118,7 +118,6 @@ def remember_source(source: str, filename: str) -> None:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
 
 
-@mark_transparent
 async def run_input(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     """Run an input and give its value, or NOTHING.
 
